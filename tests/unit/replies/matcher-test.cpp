@@ -1,0 +1,122 @@
+#include "server-relay/replies/matcher.h"
+
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+using namespace pgtandem;
+using Kind = Outcome::Kind;
+
+namespace {
+
+Outcome complete(std::string_view tag, std::uint64_t rows = 0, std::uint64_t digest = 0) {
+  Outcome o;
+  o.kind = Kind::complete;
+  o.text.assign(tag);
+  o.tag_class = classify_tag(tag, false);
+  o.rows = rows;
+  o.row_digest = digest;
+  return o;
+}
+Outcome ready(char status) {
+  Outcome o;
+  o.kind = Kind::ready;
+  o.status = status;
+  return o;
+}
+Outcome failed(std::string_view sqlstate) {
+  Outcome o;
+  o.kind = Kind::error;
+  o.sqlstate.assign(sqlstate);
+  return o;
+}
+
+/// The worst difference between two legs' replies to one unit, in both orders of arrival.
+Severity severity(const std::vector<Outcome>& master, const std::vector<Outcome>& standby,
+                  bool reads = false) {
+  Severity worst[2] = {Severity::none, Severity::none};
+  for (const int order : {0, 1}) {
+    Matcher matcher;
+    matcher.start_unit(reads);
+    const auto push_all = [&](Leg leg) {
+      for (const Outcome& o : leg == Leg::master ? master : standby) matcher.push(leg, o);
+    };
+    push_all(order == 0 ? Leg::master : Leg::standby);
+    push_all(order == 0 ? Leg::standby : Leg::master);
+    while (const auto mismatch = matcher.next_mismatch())
+      worst[order] = std::max(worst[order], mismatch->severity);
+    CHECK(matcher.waiting() == 0);
+    CHECK(matcher.matched() == master.size());
+    CHECK(matcher.units(Leg::master) == 1);
+    CHECK(matcher.units(Leg::standby) == 1);
+  }
+  CHECK(worst[0] == worst[1]);
+  return worst[0];
+}
+
+}  // namespace
+
+TEST_CASE("equal replies are matched and nothing is reported") {
+  CHECK(severity({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == Severity::none);
+  CHECK(severity({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 7), ready('I')}) ==
+        Severity::none);
+  CHECK(severity({failed("23505"), ready('E')}, {failed("23505"), ready('E')}) == Severity::none);
+}
+
+TEST_CASE("a write's different outcome makes the standby unequal") {
+  CHECK(severity({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 2"), ready('I')}) == Severity::write);
+  CHECK(severity({complete("UPDATE 1"), ready('I')}, {failed("40P01"), ready('I')}) == Severity::write);
+  CHECK(severity({failed("40P01"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == Severity::write);
+  CHECK(severity({complete("INSERT 0 1", 1, 7), ready('I')}, {complete("INSERT 0 1", 1, 8), ready('I')}) ==
+        Severity::write);
+  CHECK(severity({failed("23505"), ready('I')}, {failed("40P01"), ready('I')}) == Severity::write);
+  CHECK(severity({complete("SELECT 5"), ready('I')}, {complete("SELECT 6"), ready('I')}) == Severity::write);
+}
+
+TEST_CASE("a read's difference never changes a role") {
+  CHECK(severity({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
+        Severity::read);
+  CHECK(severity({complete("SELECT 2", 2, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
+        Severity::read);
+  CHECK(severity({failed("57014"), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) == Severity::read);
+  CHECK(severity({failed("22012"), ready('I')}, {failed("57014"), ready('I')}, true) == Severity::read);
+}
+
+TEST_CASE("a different transaction status counts as a write, whatever the statement was") {
+  CHECK(severity({failed("57014"), ready('E')}, {complete("SELECT 1", 1, 8), ready('T')}) == Severity::write);
+}
+
+TEST_CASE("a pipeline that an error cut short on one server is compared up to its end") {
+  CHECK(severity({complete("SELECT 1", 1, 1), complete("INSERT 0 1"), ready('I')},
+                 {failed("22012"), ready('I')}) == Severity::write);
+  CHECK(severity({complete("SELECT 1", 1, 1), complete("SELECT 1", 1, 1), ready('I')},
+                 {failed("22012"), ready('I')}) == Severity::read);
+}
+
+TEST_CASE("rows that a RETURNING portal gave in portions count once its tag says that it wrote") {
+  Outcome suspended = complete("", 5, 1);
+  suspended.kind = Kind::suspended;
+  Outcome other = suspended;
+  other.row_digest = 2;
+  CHECK(severity({suspended, complete("INSERT 0 9"), ready('I')},
+                 {other, complete("INSERT 0 9"), ready('I')}) == Severity::write);
+  CHECK(severity({suspended, complete("SELECT 0"), ready('I')}, {other, complete("SELECT 0"), ready('I')}) ==
+        Severity::read);
+}
+
+TEST_CASE("a lagging standby leaves the master's outcomes waiting and is compared later") {
+  Matcher matcher;
+  for (int unit = 0; unit < 100; ++unit) {
+    matcher.start_unit(false);
+    CHECK(matcher.push(Leg::master, complete("UPDATE 1")) == std::uint64_t(unit) * 2);
+    matcher.push(Leg::master, ready('T'));
+  }
+  CHECK(matcher.matched() == 0);
+  CHECK(matcher.waiting() == 200);
+  for (int unit = 0; unit < 100; ++unit) {
+    matcher.push(Leg::standby, complete(unit == 70 ? "UPDATE 2" : "UPDATE 1"));
+    matcher.push(Leg::standby, ready('T'));
+    CHECK(matcher.matched() == std::uint64_t(unit + 1) * 2);
+    CHECK(matcher.next_mismatch().has_value() == (unit == 70));
+  }
+}
