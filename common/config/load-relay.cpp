@@ -1,0 +1,242 @@
+/// The relay's settings: one of two shapes, a pair (node, [pair], [nodes]) or flags-only (master, standby).
+#include "common/config/load.h"
+#include "common/config/reader.h"
+
+namespace pgtandem {
+namespace {
+
+using config::Findings;
+using config::Reader;
+
+const config::ProgramText kProgram{
+    .name = "pgtandem-relay",
+    .description =
+        "Keeps two PostgreSQL servers equal: sends what clients send to both, and returns the master's "
+        "replies.",
+    .usage =
+        "--config FILE --node a|b\n  pgtandem-relay --listen HOST:PORT --master HOST:PORT [--standby "
+        "HOST:PORT] "
+        "--state-dir PATH [OPTION...]",
+    .program = config::kRelay,
+};
+
+/// Keys whose presence means "this is a pair".
+constexpr std::array<std::string_view, 5> kPairKeys{"node", "pair.uuid", "pair.key_file", "nodes.a.host",
+                                                    "nodes.b.host"};
+
+void read_plain(const Reader& reader, RelaySettings& s) {
+  using P = std::pair<std::string_view, Protocol>;
+  s.protocol =
+      reader.choice("protocol", std::array{P{"postgres", Protocol::postgres}, P{"raw", Protocol::raw}});
+  using D = std::pair<std::string_view, Discipline>;
+  s.discipline = reader.choice(
+      "discipline", std::array{D{"classic", Discipline::classic}, D{"serial", Discipline::serial}});
+  using A = std::pair<std::string_view, Ack>;
+  s.ack = reader.choice("ack", std::array{A{"both", Ack::both}, A{"master", Ack::master}});
+  using M = std::pair<std::string_view, OnMismatch>;
+  s.on_mismatch = reader.choice(
+      "on_mismatch",
+      std::array{M{"stale", OnMismatch::stale}, M{"log", OnMismatch::log}, M{"refuse", OnMismatch::refuse}});
+  using R = std::pair<std::string_view, OnStandbyRefusal>;
+  s.on_standby_refusal = reader.choice(
+      "on_standby_refusal",
+      std::array{R{"refuse", OnStandbyRefusal::refuse}, R{"degrade", OnStandbyRefusal::degrade}});
+  using C = std::pair<std::string_view, CompareRows>;
+  s.compare_rows = reader.choice(
+      "compare_rows", std::array{C{"unordered", CompareRows::unordered}, C{"ordered", CompareRows::ordered}});
+  s.compare_window = std::uint32_t(reader.size("compare_window"));
+  s.standby_timeout = reader.duration("standby_timeout");
+  s.stop_timeout = reader.duration("stop_timeout");
+  s.login_timeout = reader.duration("login_timeout");
+  s.takeover_timeout = reader.duration("takeover_timeout");
+  s.state_dir = reader.text("state_dir");
+  s.threads = unsigned(reader.number("threads"));
+  s.max_sessions = unsigned(reader.number("max_sessions"));
+  s.listen = reader.endpoints("listen.frontends");
+  s.unix_socket_dir = reader.text("listen.unix_socket_dir");
+  s.leg_listen = reader.endpoints("listen.legs");
+  s.control.listen = reader.endpoints("listen.control");
+  s.control.token_file = reader.text("control.token_file");
+  s.service = config::read_service(reader);
+  s.log = config::read_log(reader);
+  for (const std::string& rule : reader.list("access")) s.access.push_back(*config::parse_access_rule(rule));
+}
+
+void check_common(const Reader& reader, RelaySettings& s, Findings& findings) {
+  if (s.discipline == Discipline::serial) {
+    findings.error(reader.origin("discipline"),
+                   "discipline \"serial\" is not available in this version; use \"classic\"");
+  }
+  if (s.protocol == Protocol::raw) {
+    if (reader.given("ack") && s.ack == Ack::both) {
+      findings.error(reader.origin("ack"),
+                     "ack \"both\" needs replies that can be compared, and protocol \"raw\" (" +
+                         reader.origin("protocol") +
+                         ") knows none; use ack \"master\" or protocol \"postgres\"");
+    }
+    s.ack = Ack::master;
+  }
+  if (s.service.user.empty() && !s.service.passfile.empty()) {
+    findings.error(reader.origin("service.passfile"), "service.passfile without service.user: give both");
+  }
+  if (s.state_dir.empty()) findings.errors.push_back("state_dir is empty: give a folder of this relay's own");
+  const bool shaped = s.master || s.node != Node::none;
+  if (shaped && s.listen.empty() && s.unix_socket_dir.empty()) {
+    findings.errors.push_back("no address to listen on: give --listen HOST:PORT (listen.frontends)");
+  }
+}
+
+bool same_machine(const std::string& host) {
+  return host.empty() || host == "localhost" || host == "0.0.0.0" || host == "::" || host == "::1" ||
+         host.starts_with("127.");
+}
+
+/// A relay that is its own postmaster would connect to itself for ever.
+void check_no_loop(const RelaySettings& s, const Endpoint& postmaster, std::string_view key,
+                   Findings& findings) {
+  for (const Endpoint& listen : s.listen) {
+    const bool same = listen.host == postmaster.host ||
+                      (same_machine(postmaster.host) && (listen.host.empty() || listen.host == "0.0.0.0" ||
+                                                         listen.host == "::" || listen.host == "localhost"));
+    if (same && listen.port == postmaster.port) {
+      findings.errors.push_back(std::string(key) + " " + to_string(postmaster) +
+                                " is where the relay itself listens (" + to_string(listen) +
+                                "); the postmaster needs a port of its own, such as 5433");
+    }
+  }
+  if (postmaster.is_unix() && postmaster.host == s.unix_socket_dir) {
+    for (const Endpoint& listen : s.listen) {
+      if (listen.port != postmaster.port) continue;
+      findings.errors.push_back(
+          std::string(key) + " " + postmaster.unix_path() +
+          " is the relay's own Unix socket; the postmaster needs a port or folder of its own");
+    }
+  }
+}
+
+void check_distinct_listeners(const RelaySettings& s, Findings& findings) {
+  std::vector<Endpoint> all = s.listen;
+  all.insert(all.end(), s.leg_listen.begin(), s.leg_listen.end());
+  all.insert(all.end(), s.control.listen.begin(), s.control.listen.end());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) {
+      if (all[i] == all[j]) {
+        findings.errors.push_back("the relay cannot listen twice on " + to_string(all[i]) +
+                                  ": frontends, legs and control need addresses of their own");
+      }
+    }
+  }
+}
+
+void check_node(const NodeSettings& node, const std::string& name, Findings& findings) {
+  if (node.host.empty())
+    findings.errors.push_back("nodes." + name + ".host is missing: a pair names both hosts");
+  if (node.relay_port == node.leg_port || node.relay_port == node.control_port ||
+      node.leg_port == node.control_port) {
+    findings.errors.push_back("[nodes." + name + "]: relay_port, leg_port and control_port must differ");
+  }
+}
+
+void finish_pair(const Reader& reader, RelaySettings& s, Findings& findings) {
+  const std::array<std::pair<std::string_view, std::string_view>, 3> required{{
+      {"node", "say which node this host is: --node a or --node b"},
+      {"pair.uuid", "give the pair an identifier (uuidgen), the same on both nodes"},
+      {"pair.key_file", "give the file with the key that both relays share"},
+  }};
+  for (const auto& [key, what] : required) {
+    if (reader.text(key).empty())
+      findings.errors.push_back(std::string(key) + " is missing: " + std::string(what));
+  }
+  s.a = config::read_node(reader, "nodes.a");
+  s.b = config::read_node(reader, "nodes.b");
+  check_node(s.a, "a", findings);
+  check_node(s.b, "b", findings);
+  if (!s.a.host.empty() && s.a.host == s.b.host &&
+      (s.a.relay_port == s.b.relay_port || s.a.leg_port == s.b.leg_port ||
+       s.a.control_port == s.b.control_port)) {
+    findings.errors.push_back("[nodes]: both nodes are on host " + s.a.host +
+                              ", so all their ports must differ");
+  }
+  if (reader.given("node")) s.node = *parse_node(reader.text("node"));
+  if (reader.given("pair.uuid")) s.cluster = *parse_uuid(reader.text("pair.uuid"));
+  s.key_file = reader.text("pair.key_file");
+  if (!reader.given("listen.frontends")) s.listen = {{"", s.self().relay_port}};
+  if (!reader.given("listen.legs")) s.leg_listen = {{"", s.self().leg_port}};
+  if (!reader.given("listen.control")) s.control.listen = {{"", s.self().control_port}};
+  if (s.leg_listen.empty())
+    findings.errors.push_back("listen.legs is empty: the other relay needs the leg port");
+  if (s.control.listen.empty()) {
+    findings.errors.push_back(
+        "listen.control is empty: the other relay and the forwarders need the control port");
+  }
+  check_no_loop(s, s.self().postmaster, "nodes." + std::string(to_string(s.node)) + ".postmaster", findings);
+}
+
+void finish_flags_only(const Reader& reader, RelaySettings& s, Findings& findings) {
+  s.master = reader.endpoint("master");
+  if (reader.given("standby")) s.standby = reader.endpoint("standby");
+  if (s.standby == s.master) {
+    findings.error(reader.origin("standby"),
+                   "master and standby are the same server: every write would run twice");
+  }
+  if (!reader.given("state_dir")) {
+    findings.errors.push_back(
+        "state_dir is missing: without a pair, say where the state goes (--state-dir PATH)");
+  }
+  if (!s.leg_listen.empty()) {
+    findings.error(reader.origin("listen.legs"), "only a pair has a leg port; leave it out with --master");
+  }
+  if (!reader.given("listen.control")) s.control.listen = {{"127.0.0.1", 8432}};
+  check_no_loop(s, *s.master, "master", findings);
+  if (s.standby) check_no_loop(s, *s.standby, "standby", findings);
+}
+
+void check_shape(const Reader& reader, Findings& findings) {
+  if (!reader.given("master")) return;
+  for (const std::string_view key : kPairKeys) {
+    if (!reader.given(key)) continue;
+    findings.error(reader.origin(key), std::string(key) + " belongs to a pair and cannot be combined with " +
+                                           reader.origin("master") + ": give either master or a pair");
+  }
+}
+
+RelaySettings complete(const config::Values& values, Findings& findings) {
+  const Reader reader(values);
+  RelaySettings settings;
+  read_plain(reader, settings);
+  check_shape(reader, findings);
+  bool pair = false;
+  for (const std::string_view key : kPairKeys) pair = pair || reader.given(key);
+  if (reader.given("master")) {
+    finish_flags_only(reader, settings, findings);
+  } else if (reader.given("standby")) {
+    findings.error(reader.origin("standby"), "standby without master: give --master too");
+  } else if (pair) {
+    finish_pair(reader, settings, findings);
+  } else {
+    findings.errors.push_back(
+        "neither a pair nor a master is configured: give --config FILE and --node a|b, or --listen, --master "
+        "and "
+        "--state-dir");
+  }
+  check_common(reader, settings, findings);
+  check_distinct_listeners(settings, findings);
+  return settings;
+}
+
+}  // namespace
+
+Result<Loaded<RelaySettings>> load_relay_settings(int argc, const char* const* argv,
+                                                  const Environment& environment) {
+  Findings findings;
+  config::Gathered gathered = config::gather(kProgram, argc, argv, environment, findings);
+  Loaded<RelaySettings> loaded;
+  loaded.answer = std::move(gathered.answer);
+  const bool only_text = loaded.answer && gathered.values.empty();
+  if (!only_text) loaded.settings = complete(gathered.values, findings);
+  if (!findings.errors.empty()) return Error{config::all_errors(findings)};
+  loaded.warnings = std::move(findings.warnings);
+  return loaded;
+}
+
+}  // namespace pgtandem
