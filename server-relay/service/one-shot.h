@@ -35,22 +35,22 @@ class OneShot : public std::enable_shared_from_this<OneShot<T>> {
   /// The value, or nothing once `deadline` has passed or the coroutine was cancelled. Call once.
   static asio::awaitable<std::optional<T>> wait(std::shared_ptr<OneShot> self, Clock::time_point deadline) {
     auto token = asio::use_awaitable;
+    // Trivial captures on purpose: g++ 12 destroys the others of a lambda inside co_await twice. The frame
+    // has `self`.
     co_await asio::async_initiate<asio::use_awaitable_t<>, void()>(
-        [self, deadline](auto handler) { self->arm(std::move(handler), deadline); }, token);
+        [shot = self.get(), deadline](auto handler) { shot->arm(std::move(handler), deadline); }, token);
     const std::lock_guard lock(self->mutex_);
     co_return std::move(self->value_);
   }
 
  private:
   void finish(std::optional<T> value) {
-    std::function<void()> resume;
-    {
-      const std::lock_guard lock(mutex_);
-      if (finished_) return;
-      finished_ = true;
-      value_ = std::move(value);
-      resume = std::exchange(resume_, nullptr);
-    }
+    std::function<void()> resume;  // destroyed after the lock is given back
+    const std::lock_guard lock(mutex_);
+    if (finished_) return;
+    finished_ = true;
+    value_ = std::move(value);
+    resume = std::exchange(resume_, nullptr);
     if (resume) resume();
   }
 
@@ -69,22 +69,28 @@ class OneShot : public std::enable_shared_from_this<OneShot<T>> {
         if (const auto shot = weak.lock()) shot->finish(std::nullopt);
       });
     }
-    // The timer is touched here and in the posted handler only, so never by two threads at once.
-    const auto resume = [self, executor, waiting, slot, work = asio::make_work_guard(executor)]() {
-      asio::post(executor, [self, waiting, slot]() mutable {
-        self->timer_.reset();
-        if (slot.is_connected()) slot.clear();
-        std::move (*waiting)();
-      });
+    auto resume = [self, executor, waiting, slot, work = asio::make_work_guard(executor)]() mutable {
+      asio::post(executor,
+                 [self, waiting, slot, held = std::move(work)]() mutable { self->resumed(*waiting, slot); });
     };
-    {
-      const std::lock_guard lock(mutex_);
-      if (!finished_) {
-        resume_ = resume;
-        return;
-      }
+    const std::lock_guard lock(mutex_);
+    if (finished_) {
+      resume();
+    } else {
+      resume_ = std::move(resume);
     }
-    resume();
+  }
+
+  /// In the awaiting coroutine's context. The timer is touched here and in arm() only, so never by two
+  /// threads at once.
+  template <typename Handler, typename Slot>
+  void resumed(Handler& waiting, Slot& slot) {
+    // The producer posted this with the mutex held: once we have it, he is done with our context, and the
+    // coroutine may go on to destroy that.
+    { const std::lock_guard lock(mutex_); }
+    timer_.reset();
+    if (slot.is_connected()) slot.clear();
+    std::move(waiting)();
   }
 
   std::mutex mutex_;
