@@ -1,0 +1,99 @@
+"""Options, marks, and what happens to servers and logs around every test."""
+import pathlib
+import random
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import harness  # noqa: E402
+from harness import places, process  # noqa: E402
+
+SHOWN_LOG_LINES = 40
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("pgtandem")
+    group.addoption("--quick", action="store_true", help="leave out tests marked slow")
+    group.addoption("--full", action="store_true", help="also tests marked full; the long form of the others")
+    group.addoption("--seed", type=int, default=None, help="repeat the random moments of an earlier run")
+    group.addoption("--moments", type=int, default=None, help="random moments for each fault")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes over ten seconds; left out by --quick")
+    config.addinivalue_line("markers", "full: takes minutes; only with --full")
+    # A time limit from outside ends this process by SIGTERM: as an interrupt, it runs every clean-up.
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGHUP, interrupted)
+
+
+def interrupted(number, _frame):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+def pytest_collection_modifyitems(config, items):
+    full, quick = config.getoption("--full"), config.getoption("--quick")
+    for item in items:
+        if "full" in item.keywords and not full:
+            item.add_marker(pytest.mark.skip(reason="runs with --full"))
+        if "slow" in item.keywords and quick:
+            item.add_marker(pytest.mark.skip(reason="left out by --quick"))
+
+
+@pytest.fixture(scope="session")
+def seed(request):
+    """The seed of every random moment: printed where a test fails, taken up again with --seed."""
+    given = request.config.getoption("--seed")
+    return random.SystemRandom().randrange(10**6) if given is None else given
+
+
+@pytest.fixture(scope="session")
+def full(request) -> bool:
+    return request.config.getoption("--full")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the ends of the logs of all programs that run, and keeps its folder."""
+    outcome = yield
+    report = outcome.get_result()
+    if not report.failed:
+        return
+    for program in process.running_programs():
+        lines = program.log().splitlines()[-SHOWN_LOG_LINES:]
+        report.sections.append((f"log of {program.name} ({program.log_file})", "\n".join(lines)))
+    if "seed" in item.fixturenames:
+        report.sections.append(("seed", f"repeat with --seed {item.funcargs.get('seed')}"))
+    keep_logs(item.nodeid)
+
+
+def keep_logs(test):
+    """Copies the logs and configurations of what runs now to build/test-logs, where a look at them is possible later."""
+    folder = places.REPOSITORY / "build" / "test-logs" / "".join(c if c.isalnum() else "-" for c in test)[-100:]
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in process.running_programs():
+        (folder / f"{program.folder.name}.log").write_text(program.log())
+    if places._work_folder:
+        for file in places.work_folder().glob("*/*.toml"):
+            (folder / f"{file.parent.name}.toml").write_text(file.read_text())
+
+
+def pytest_sessionfinish(session):
+    harness.end_everything()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind(request):
+    """Programs that a test started and did not end are ended for it; those of wider fixtures stay."""
+    before = set(map(id, process.running_programs()))
+    yield
+    wide = request.session.stash.get(WIDE, set())
+    for program in reversed(process.running_programs()):
+        if id(program) not in before and id(program) not in wide:
+            program.end()
+
+
+WIDE = pytest.StashKey()

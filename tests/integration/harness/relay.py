@@ -1,0 +1,284 @@
+"""A relay, flags-only or as one node of a pair; the pair; the operator's tool."""
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import uuid
+
+from .control import Control
+from .fault_proxy import FaultProxy
+from .places import free_port, new_folder, program, run
+from .postgres import APP_PASSWORD, SERVICE_USER, Postgres, service_passfile
+from .process import Program, clean_environment
+from .waiting import wait_until
+
+TOKEN = "token-of-the-tests"
+
+
+class Relay(Program):
+    """pgtandem-relay. `arguments` is the command line behind the program's name."""
+
+    start_timeout = 30.0
+
+    def __init__(self, name, folder, port, control_port, arguments, socket_folder=None):
+        self.name = name
+        super().__init__(folder)
+        self.port = port
+        self.control_port = control_port
+        self.arguments = arguments
+        self.socket_folder = socket_folder
+        self.state_dir = folder / "state"
+        self.control = Control(control_port, TOKEN)
+
+    @classmethod
+    def flags_only(cls, master, standby=None, *more, name="relay", standby_port=None):
+        """Between `master` and `standby` (Postgres); `standby_port`: reach the standby by this port instead."""
+        folder = new_folder(name)
+        port, control_port = free_port(), free_port()
+        flags = ["--listen", f"127.0.0.1:{port}", "--listen", f"[::1]:{port}", "--master", master.endpoint(),
+                 "--state-dir", folder / "state", "--unix-socket-dir", folder, "--control", f"127.0.0.1:{control_port}",
+                 "--control-token-file", token_file(folder), "--service-user", SERVICE_USER,
+                 "--service-passfile", service_passfile(folder)]
+        if standby is not None:
+            flags += ["--standby", f"127.0.0.1:{standby_port or standby.port}"]
+        return cls(name, folder, port, control_port, [*flags, *more], folder)
+
+    def command(self):
+        return [program("pgtandem-relay"), *self.arguments]
+
+    def ready(self):
+        return self.control.status()["version"]
+
+    # As a client of this relay.
+    def tcp(self, database="app", user="app", password=APP_PASSWORD, host="127.0.0.1") -> str:
+        return f"host={host} port={self.port} dbname={database} user={user} password={password}"
+
+    def by_socket(self, database="app", user="app", password=APP_PASSWORD) -> str:
+        return f"host={self.socket_folder} port={self.port} dbname={database} user={user} password={password}"
+
+    # What it says.
+    def status(self) -> dict:
+        return self.control.status()
+
+    def state(self) -> str:
+        return self.status()["role"]["state"]
+
+    def joined(self) -> bool:
+        return self.status()["standby"]["joined"]
+
+    def wait_state(self, *states, timeout=15.0):
+        return wait_until(lambda: self.state() in states, timeout, f"{self.name} to be {' or '.join(states)}")
+
+    def wait_joined(self, timeout=15.0):
+        return wait_until(self.joined, timeout, f"{self.name} to say that the standby is joined")
+
+    def wait_stale(self, timeout=15.0) -> str:
+        """Waits until the standby is given up and returns the reason."""
+        wait_until(lambda: not self.joined(), timeout, f"{self.name} to give up the standby")
+        return self.status()["standby"]["stale_reason"]
+
+    def assert_still_joined(self):
+        standby = self.status()["standby"]
+        assert standby["joined"], f"the standby was lost: {standby['stale_reason']}"
+
+
+def token_file(folder):
+    path = folder / "token"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(TOKEN + "\n")
+    return path
+
+
+class Node:
+    """One host of a pair: a server, its relay, and the ports under which the other host reaches it."""
+
+    def __init__(self, name, postgres):
+        self.name = name
+        self.postgres = postgres
+        self.folder = new_folder(f"node-{name}")
+        self.relay_port, self.leg_port, self.control_port = free_port(), free_port(), free_port()
+        self.relay = None
+        self.proxies = {}  # as the other host sees this one: relay, leg, control
+
+    def seen_port(self, what) -> int:
+        return self.proxies[what].port if self.proxies else getattr(self, f"{what}_port")
+
+
+class Pair:
+    """Two servers, two relays, one TOML file each, the master `a`. `network=True` puts fault proxies between them."""
+
+    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True):
+        self.uuid = str(uuid.uuid4())
+        self.settings = dict(settings or {})
+        self.a, self.b = (Node(n, Postgres(f"postgres-{n}", postgres_settings)) for n in "ab")
+        self.nodes = {"a": self.a, "b": self.b}
+        self.key = secrets.token_bytes(32)
+        if network:
+            for node in self.nodes.values():
+                node.proxies = {what: FaultProxy(getattr(node, f"{what}_port")) for what in ("relay", "leg", "control")}
+        for node in self.nodes.values():
+            self._write_files(node, unix_sockets)
+            node.relay = Relay(f"relay-{node.name}", node.folder, node.relay_port, node.control_port,
+                               ["--config", node.folder / "pgtandem.toml", "--node", node.name], node.folder)
+        self.tool = Tool(self.a.folder / "pgtandem.toml", [n.control_port for n in self.nodes.values()],
+                         [n.relay_port for n in self.nodes.values()], token_file(self.a.folder))
+
+    # Life.
+    def start(self, init=True):
+        for node in self.nodes.values():
+            for proxy in node.proxies.values():
+                proxy.start()
+            node.postgres.start()
+        self.start_relays()
+        if init:
+            self.init()
+        return self
+
+    def start_relays(self):
+        for node in self.nodes.values():
+            node.relay.start(wait=False)
+        for node in self.nodes.values():
+            node.relay.wait_ready()
+
+    def init(self):
+        self.tool.run("init", "--master", "a", "--standby-is-equal")
+        return self.wait_joined()
+
+    def wait_joined(self, master="a", timeout=15.0):
+        other = "b" if master == "a" else "a"
+
+        def joined():
+            here, there = self.nodes[master].relay.status(), self.nodes[other].relay.status()
+            seen = (here["role"]["state"], there["role"]["state"], here["standby"]["joined"])
+            if seen != ("MASTER", "STANDBY", True):
+                raise AssertionError(f"{master}, {other}, joined: {seen}; {here['role']['reason']}; "
+                                     f"{there['role']['reason']}; {here['standby']['stale_reason']}")
+            return True
+
+        wait_until(joined, timeout, f"{master} to be master and {other} to be joined")
+        return self
+
+    def end(self):
+        for node in reversed(self.nodes.values()):
+            node.relay.end()
+        for node in reversed(self.nodes.values()):
+            node.postgres.drop_files()
+            for proxy in node.proxies.values():
+                proxy.end()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.end()
+
+    # The line between the two hosts.
+    def cut_network(self, way="both"):
+        """`way`: both, or "to_a", "to_b": what that host sends still arrives, what it should get does not."""
+        for name, node in self.nodes.items():
+            for proxy in node.proxies.values():
+                if way == "both":
+                    proxy.cut()
+                else:
+                    proxy.cut("there" if way == f"to_{name}" else "back")
+
+    def heal_network(self):
+        for node in self.nodes.values():
+            for proxy in node.proxies.values():
+                proxy.heal()
+
+    # Files.
+    def config(self, node, unix_sockets=True) -> str:
+        key_file, passfile = node.folder / "pair.key", service_passfile(node.folder)
+        sections = {
+            "": {"protocol": "postgres", "state_dir": node.folder / "state", **self.settings},
+            "pair": {"uuid": self.uuid, "key_file": key_file},
+            "listen": {"frontends": [f"127.0.0.1:{node.relay_port}", f"[::1]:{node.relay_port}"],
+                       "legs": [f"127.0.0.1:{node.leg_port}"], "control": [f"127.0.0.1:{node.control_port}"]},
+            "service": {"user": SERVICE_USER, "passfile": passfile, "database": "postgres"},
+            "control": {"token_file": token_file(node.folder)},
+        }
+        if unix_sockets:
+            sections["listen"]["unix_socket_dir"] = node.folder
+        for other in self.nodes.values():
+            own = other is node
+            sections[f"nodes.{other.name}"] = {
+                "host": "127.0.0.1", "postmaster": other.postgres.endpoint(),
+                **{f"{what}_port": getattr(other, f"{what}_port") if own else other.seen_port(what)
+                   for what in ("relay", "leg", "control")}}
+        return to_toml(sections)
+
+    def _write_files(self, node, unix_sockets):
+        key = node.folder / "pair.key"
+        key.touch(mode=0o600)
+        key.write_bytes(self.key.hex().encode() + b"\n")
+        (node.folder / "pgtandem.toml").write_text(self.config(node, unix_sockets))
+
+    # As a client.
+    def forwarder_relays(self):
+        return [(n.relay_port, n.control_port) for n in self.nodes.values()]
+
+
+def to_toml(sections) -> str:
+    def value(v):
+        return json.dumps(v if isinstance(v, (bool, int, list)) else str(v))
+
+    lines = []
+    for name, keys in sections.items():
+        if name:
+            lines.append(f"\n[{name}]")
+        lines += [f"{k} = {value(v)}" for k, v in keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+class Tool:
+    """The operator's `pgtandem`, by a configuration file or by relay addresses."""
+
+    def __init__(self, config=None, control_ports=(), relay_ports=(), token=None):
+        self.config = config
+        self.relays = [f"127.0.0.1:{r}/{c}" for r, c in zip(relay_ports, control_ports)]
+        self.token = token
+
+    def where(self, by_config) -> list:
+        if by_config and self.config:
+            return ["--config", self.config]
+        addresses = [part for relay in self.relays for part in ("--relay", relay)]
+        return [*addresses, "--token-file", self.token]
+
+    def run(self, *arguments, check=True, timeout=60, by_config=True, environment=None):
+        return run(program("pgtandem"), *self.where(by_config), *arguments, check=check, timeout=timeout,
+                   env={**clean_environment(), **(environment or {})})
+
+    def status(self) -> dict:
+        return json.loads(self.run("status", "--json", check=False).stdout)
+
+    def time_of_silence(self, node) -> str:
+        """The time that `promote` shows, from which on the silent master's writes may exist there alone."""
+        shown = self.run("promote", "--node", node, check=False)
+        found = re.search(r"--accept-loss-since[= ]'?\"?([0-9TZ:.+-]+)", shown.stdout + shown.stderr)
+        assert found, f"promote does not show since when the master is silent:\n{shown.stdout}{shown.stderr}"
+        return found.group(1)
+
+    def promote(self, node, other_host_is_off=False, timeout=60):
+        """Promotes `node`, with an operator's words where the other host does not answer."""
+        words = []
+        if other_host_is_off:
+            words = ["--other-host-is-off", f"--accept-loss-since={self.time_of_silence(node)}"]
+        return self.run("promote", "--node", node, *words, timeout=timeout)
+
+
+def open_port(port, host="127.0.0.1") -> bool:
+    try:
+        with socket.create_connection((host, port), 1):
+            return True
+    except OSError:
+        return False
+
+
+def copy_state(relay, to):
+    """A copy of a stopped relay's state folder."""
+    shutil.copytree(relay.state_dir, to, dirs_exist_ok=True)
+    return sorted(os.listdir(to))
