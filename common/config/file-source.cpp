@@ -1,10 +1,20 @@
 /// The TOML file: settings by their dotted names, and the array of tables [[access]].
-#define TOML_EXCEPTIONS 0
 #include <algorithm>
 #include <fstream>
-#include <sstream>
+#include <stdexcept>
 
+// toml++ 3.3 asserts (or, without assertions, assumes) what some wrong files violate, "[=]" for one: an
+// exception it is.
+// clang-format off
+#include <toml++/impl/preprocessor.h>
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT_ASSUME(expr) ((expr) ? void() : pgtandem::config::break_off())
+namespace pgtandem::config {
+struct BrokenAssumption : std::exception {};
+[[noreturn]] static void break_off() { throw BrokenAssumption(); }
+}  // namespace pgtandem::config
 #include <toml++/toml.h>
+// clang-format on
 
 #include "common/config/sources.h"
 #include "common/config/value.h"
@@ -169,17 +179,39 @@ class FileReader {
   Findings& findings_;
 };
 
+/// The line where the parser's assumption breaks: it reads from front to back, so the shortest part that
+/// breaks it ends there.
+std::size_t broken_line(std::string_view text) {
+  const auto breaks = [](std::string_view part) {
+    try {
+      static_cast<void>(toml::parse(part));
+    } catch (const toml::parse_error&) {
+    } catch (const BrokenAssumption&) {
+      return true;
+    }
+    return false;
+  };
+  std::size_t good = 0, bad = text.size();
+  while (bad - good > 1) {
+    const std::size_t middle = good + (bad - good) / 2;
+    (breaks(text.substr(0, middle)) ? bad : good) = middle;
+  }
+  return 1 + std::size_t(std::count(text.begin(), text.begin() + std::ptrdiff_t(good), '\n'));
+}
+
 }  // namespace
 
 void read_toml(std::string_view text, const std::string& name, Values& values, Findings& findings) {
-  const toml::parse_result parsed = toml::parse(text, name);
-  if (!parsed) {
-    const toml::parse_error& failure = parsed.error();
+  try {
+    const toml::table table = toml::parse(text, name);
+    FileReader(name, values, findings).read_table(table, "");
+  } catch (const toml::parse_error& failure) {
     findings.error(name + ":" + std::to_string(failure.source().begin.line),
                    std::string(failure.description()));
-    return;
+  } catch (const BrokenAssumption&) {
+    findings.error(name + ":" + std::to_string(broken_line(text)),
+                   "a key or a name in brackets is empty or wrong");
   }
-  FileReader(name, values, findings).read_table(parsed.table(), "");
 }
 
 void read_file(const std::string& path, Values& values, Findings& findings) {

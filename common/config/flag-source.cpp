@@ -120,6 +120,7 @@ cxxopts::Options make_options(const ProgramText& program) {
 }
 
 const Setting* setting_of_flag(const std::string& flag, unsigned program) {
+  if (flag.empty()) return nullptr;
   for (const Setting& setting : settings()) {
     if ((setting.programs & program) && (flag == setting.flag || flag == flag_name(setting))) return &setting;
   }

@@ -86,6 +86,8 @@ struct RelaySettings {
   const NodeSettings& node_settings(Node n) const { return n == Node::b ? b : a; }
   const NodeSettings& self() const { return node_settings(node); }
   const NodeSettings& peer() const { return node_settings(other(node)); }
+  /// The server beside this relay: the master's in the flags-only mode.
+  Endpoint own_postmaster() const { return pair_mode() ? self().postmaster : master.value_or(Endpoint{}); }
 };
 
 /// Where a forwarder (or the tool) finds one relay.
