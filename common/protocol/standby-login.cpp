@@ -210,7 +210,7 @@ StandbyLogin::Step StandbyLogin::on_authenticated_message(char type, ByteSpan bo
   }
 }
 
-/// NegotiateProtocolVersion = 'v' length newest-minor:int32 count:int32 (option NUL){count}
+/// NegotiateProtocolVersion = 'v' length newest-version:int32 count:int32 (option NUL){count}
 StandbyLogin::Step StandbyLogin::on_negotiation(ByteSpan body) {
   ByteReader reader(body);
   const Negotiated negotiated{reader.u32(), reader.u32()};

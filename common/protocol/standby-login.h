@@ -57,7 +57,7 @@ class StandbyLogin {
   };
   /// NegotiateProtocolVersion, if the standby sent one.
   struct Negotiated {
-    std::uint32_t newest_minor = 0;
+    std::uint32_t newest_version = 0;  ///< as servers send it: major * 65536 + minor
     std::uint32_t unknown_options = 0;
   };
 

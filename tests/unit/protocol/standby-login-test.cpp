@@ -294,7 +294,7 @@ TEST_CASE("what the standby negotiates is recorded, notices are passed over, and
   StandbyLogin login = new_login();
   CHECK(feed(login, {'v', std::string("\0\3\0\0\0\0\0\1_pq_.x\0", 15)}).state == State::waiting_for_request);
   REQUIRE(login.negotiated().has_value());
-  CHECK(login.negotiated()->newest_minor == 0x30000);
+  CHECK(login.negotiated()->newest_version == 0x30000);
   CHECK(login.negotiated()->unknown_options == 1);
   (void)feed(login, {'N', "anything"});
   (void)feed(login, auth(0));

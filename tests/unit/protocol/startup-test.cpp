@@ -21,7 +21,7 @@ template <typename T>
 bool is(const StartupPacket& packet) {
   return std::holds_alternative<T>(packet);
 }
-StartupMessage message_with(StartupParameters parameters) {
+StartupMessage message_with(const StartupParameters& parameters) {
   return std::get<StartupMessage>(parsed(build_startup(3, 0, parameters)));
 }
 
