@@ -59,15 +59,15 @@ void Matcher::compare_front() {
   standby_.waiting.pop_front();
   ++matched_;
   if (master.kind != standby.kind) {
-    report(severity_of(master, standby), "one server succeeded where the other did not", &master, &standby);
+    report(kind_of(master, standby), "one server succeeded where the other did not", &master, &standby);
   } else if (std::string what = difference(master, standby); !what.empty()) {
-    report(severity_of(master, standby), std::move(what), &master, &standby);
+    report(kind_of(master, standby), std::move(what), &master, &standby);
   }
   if (master.kind == Kind::suspended) {
     rows_differed_ = rows_differed_ || !same_rows(master, standby);
   } else if (master.kind == Kind::complete) {
     if (rows_differed_ && master.tag_class == TagClass::other) {
-      report(Severity::write, "the rows that a writing command returned in portions differ", &master,
+      report(MismatchKind::write, "the rows that a writing command returned in portions differ", &master,
              &standby);
     }
     rows_differed_ = false;
@@ -80,30 +80,30 @@ void Matcher::compare_surplus(Side& longer, Leg leg) {
   const Outcome outcome = longer.waiting.front();
   longer.waiting.pop_front();
   if (leg == Leg::master) ++matched_;
-  const Severity severity =
-      is_read(outcome) || outcome.kind == Kind::error ? Severity::read : Severity::write;
+  const MismatchKind kind =
+      is_read(outcome) || outcome.kind == Kind::error ? MismatchKind::read : MismatchKind::write;
   const bool by_master = leg == Leg::master;
-  report(severity, "only one server answered", by_master ? &outcome : nullptr,
+  report(kind, "only one server answered", by_master ? &outcome : nullptr,
          by_master ? nullptr : &outcome);
 }
 
-Severity Matcher::severity_of(const Outcome& master, const Outcome& standby) const {
+MismatchKind Matcher::kind_of(const Outcome& master, const Outcome& standby) const {
   if (master.kind == Kind::ready && standby.kind == Kind::ready) {
-    return master.status != standby.status ? Severity::write : Severity::read;
+    return master.status != standby.status ? MismatchKind::write : MismatchKind::read;
   }
   if (is_read(master) || is_read(standby)) {
     const bool other_writes = (master.kind == Kind::complete && !is_read(master)) ||
                               (standby.kind == Kind::complete && !is_read(standby));
-    return other_writes ? Severity::write : Severity::read;
+    return other_writes ? MismatchKind::write : MismatchKind::read;
   }
   if (master.kind == Kind::error && standby.kind == Kind::error) {
-    return !unit_reads_.empty() && unit_reads_.front() != 0 ? Severity::read : Severity::write;
+    return !unit_reads_.empty() && unit_reads_.front() != 0 ? MismatchKind::read : MismatchKind::write;
   }
-  return Severity::write;
+  return MismatchKind::write;
 }
 
-void Matcher::report(Severity severity, std::string what, const Outcome* master, const Outcome* standby) {
-  mismatches_.push_back({severity, std::move(what), master != nullptr ? master->describe() : "nothing",
+void Matcher::report(MismatchKind kind, std::string what, const Outcome* master, const Outcome* standby) {
+  mismatches_.push_back({kind, std::move(what), master != nullptr ? master->describe() : "nothing",
                          standby != nullptr ? standby->describe() : "nothing"});
 }
 

@@ -19,14 +19,14 @@ namespace pgtandem {
 enum class Leg : std::uint8_t { master, standby };
 
 /// What a difference means for the standby.
-enum class Severity : std::uint8_t {
+enum class MismatchKind : std::uint8_t {
   none,
   read,   ///< only what was read differs: recorded if nothing overlapped, never changes a role
   write,  ///< the outcome of something that may have written differs: the standby is not equal any more
 };
 
 struct Mismatch {
-  Severity severity = Severity::none;
+  MismatchKind kind = MismatchKind::none;
   std::string what;     ///< one sentence
   std::string master;   ///< reply in short
   std::string standby;  ///< reply in short
@@ -60,8 +60,8 @@ class Matcher {
 
   void compare_front();
   void compare_surplus(Side& longer, Leg leg);
-  void report(Severity severity, std::string what, const Outcome* master, const Outcome* standby);
-  Severity severity_of(const Outcome& master, const Outcome& standby) const;
+  void report(MismatchKind kind, std::string what, const Outcome* master, const Outcome* standby);
+  MismatchKind kind_of(const Outcome& master, const Outcome& standby) const;
 
   Side master_;
   Side standby_;

@@ -32,9 +32,9 @@ Outcome failed(std::string_view sqlstate) {
 }
 
 /// The worst difference between two legs' replies to one unit, in both orders of arrival.
-Severity severity(const std::vector<Outcome>& master, const std::vector<Outcome>& standby,
+MismatchKind kind(const std::vector<Outcome>& master, const std::vector<Outcome>& standby,
                   bool reads = false) {
-  Severity worst[2] = {Severity::none, Severity::none};
+  MismatchKind worst[2] = {MismatchKind::none, MismatchKind::none};
   for (const int order : {0, 1}) {
     Matcher matcher;
     matcher.start_unit(reads);
@@ -44,7 +44,7 @@ Severity severity(const std::vector<Outcome>& master, const std::vector<Outcome>
     push_all(order == 0 ? Leg::master : Leg::standby);
     push_all(order == 0 ? Leg::standby : Leg::master);
     while (const auto mismatch = matcher.next_mismatch())
-      worst[order] = std::max(worst[order], mismatch->severity);
+      worst[order] = std::max(worst[order], mismatch->kind);
     CHECK(matcher.waiting() == 0);
     CHECK(matcher.matched() == master.size());
     CHECK(matcher.units(Leg::master) == 1);
@@ -57,40 +57,40 @@ Severity severity(const std::vector<Outcome>& master, const std::vector<Outcome>
 }  // namespace
 
 TEST_CASE("equal replies are matched and nothing is reported") {
-  CHECK(severity({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == Severity::none);
-  CHECK(severity({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 7), ready('I')}) ==
-        Severity::none);
-  CHECK(severity({failed("23505"), ready('E')}, {failed("23505"), ready('E')}) == Severity::none);
+  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == MismatchKind::none);
+  CHECK(worst_of({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 7), ready('I')}) ==
+        MismatchKind::none);
+  CHECK(worst_of({failed("23505"), ready('E')}, {failed("23505"), ready('E')}) == MismatchKind::none);
 }
 
 TEST_CASE("a write's different outcome makes the standby unequal") {
-  CHECK(severity({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 2"), ready('I')}) == Severity::write);
-  CHECK(severity({complete("UPDATE 1"), ready('I')}, {failed("40P01"), ready('I')}) == Severity::write);
-  CHECK(severity({failed("40P01"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == Severity::write);
-  CHECK(severity({complete("INSERT 0 1", 1, 7), ready('I')}, {complete("INSERT 0 1", 1, 8), ready('I')}) ==
-        Severity::write);
-  CHECK(severity({failed("23505"), ready('I')}, {failed("40P01"), ready('I')}) == Severity::write);
-  CHECK(severity({complete("SELECT 5"), ready('I')}, {complete("SELECT 6"), ready('I')}) == Severity::write);
+  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 2"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {failed("40P01"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({failed("40P01"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({complete("INSERT 0 1", 1, 7), ready('I')}, {complete("INSERT 0 1", 1, 8), ready('I')}) ==
+        MismatchKind::write);
+  CHECK(worst_of({failed("23505"), ready('I')}, {failed("40P01"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({complete("SELECT 5"), ready('I')}, {complete("SELECT 6"), ready('I')}) == MismatchKind::write);
 }
 
 TEST_CASE("a read's difference never changes a role") {
-  CHECK(severity({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
-        Severity::read);
-  CHECK(severity({complete("SELECT 2", 2, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
-        Severity::read);
-  CHECK(severity({failed("57014"), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) == Severity::read);
-  CHECK(severity({failed("22012"), ready('I')}, {failed("57014"), ready('I')}, true) == Severity::read);
+  CHECK(worst_of({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
+        MismatchKind::read);
+  CHECK(worst_of({complete("SELECT 2", 2, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
+        MismatchKind::read);
+  CHECK(worst_of({failed("57014"), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) == MismatchKind::read);
+  CHECK(worst_of({failed("22012"), ready('I')}, {failed("57014"), ready('I')}, true) == MismatchKind::read);
 }
 
 TEST_CASE("a different transaction status counts as a write, whatever the statement was") {
-  CHECK(severity({failed("57014"), ready('E')}, {complete("SELECT 1", 1, 8), ready('T')}) == Severity::write);
+  CHECK(worst_of({failed("57014"), ready('E')}, {complete("SELECT 1", 1, 8), ready('T')}) == MismatchKind::write);
 }
 
 TEST_CASE("a pipeline that an error cut short on one server is compared up to its end") {
-  CHECK(severity({complete("SELECT 1", 1, 1), complete("INSERT 0 1"), ready('I')},
-                 {failed("22012"), ready('I')}) == Severity::write);
-  CHECK(severity({complete("SELECT 1", 1, 1), complete("SELECT 1", 1, 1), ready('I')},
-                 {failed("22012"), ready('I')}) == Severity::read);
+  CHECK(worst_of({complete("SELECT 1", 1, 1), complete("INSERT 0 1"), ready('I')},
+                 {failed("22012"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({complete("SELECT 1", 1, 1), complete("SELECT 1", 1, 1), ready('I')},
+                 {failed("22012"), ready('I')}) == MismatchKind::read);
 }
 
 TEST_CASE("rows that a RETURNING portal gave in portions count once its tag says that it wrote") {
@@ -98,10 +98,10 @@ TEST_CASE("rows that a RETURNING portal gave in portions count once its tag says
   suspended.kind = Kind::suspended;
   Outcome other = suspended;
   other.row_digest = 2;
-  CHECK(severity({suspended, complete("INSERT 0 9"), ready('I')},
-                 {other, complete("INSERT 0 9"), ready('I')}) == Severity::write);
-  CHECK(severity({suspended, complete("SELECT 0"), ready('I')}, {other, complete("SELECT 0"), ready('I')}) ==
-        Severity::read);
+  CHECK(worst_of({suspended, complete("INSERT 0 9"), ready('I')},
+                 {other, complete("INSERT 0 9"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({suspended, complete("SELECT 0"), ready('I')}, {other, complete("SELECT 0"), ready('I')}) ==
+        MismatchKind::read);
 }
 
 TEST_CASE("a lagging standby leaves the master's outcomes waiting and is compared later") {

@@ -1,0 +1,95 @@
+#include "server-relay/relay/io-thread.h"
+
+#include <ctime>
+
+#include <asio/post.hpp>
+
+#include "common/base/log.h"
+
+namespace pgtandem {
+namespace {
+
+/// CLOCK_BOOTTIME goes on while a virtual machine or laptop sleeps, which is a stall like any other.
+std::int64_t boottime_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::int64_t(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+}
+
+}  // namespace
+
+void IoThread::start() {
+  last_alive_ms_ = boottime_ms();
+  thread_ = std::thread([this] {
+    tick();
+    context_.run();
+  });
+}
+
+void IoThread::stop() {
+  work_.reset();
+  context_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void IoThread::set_authority(const Authority& authority) {
+  authority_ = authority;
+  stalled_ = false;
+  last_alive_ms_ = boottime_ms();
+  // A session may end, and so leave the set, while it takes the new authority over.
+  const std::vector<SessionBase*> sessions(sessions_.begin(), sessions_.end());
+  for (SessionBase* session : sessions) {
+    if (sessions_.contains(session)) session->on_authority();
+  }
+}
+
+bool IoThread::found_stalled() {
+  if (stalled_) return true;
+  const std::int64_t now = boottime_ms();
+  const std::int64_t still = now - last_alive_ms_;
+  if (still <= kStallLimit.count()) return false;
+  stalled_ = true;
+  last_alive_ms_ = now;
+  if (keeper_ != nullptr) keeper_->stalled(Milliseconds(still));
+  return true;
+}
+
+void IoThread::tick() {
+  if (!found_stalled()) last_alive_ms_ = boottime_ms();
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const std::vector<SessionBase*> sessions(sessions_.begin(), sessions_.end());
+  counters_.lag_units.store(0, std::memory_order_relaxed);
+  for (SessionBase* session : sessions) {
+    if (sessions_.contains(session)) session->on_tick(now);
+  }
+  ticker_.expires_after(kTick);
+  ticker_.async_wait([this](std::error_code failure) {
+    if (!failure) tick();
+  });
+}
+
+void IoThread::remove(SessionBase* session) {
+  sessions_.erase(session);
+  counters_.sessions_open.store(sessions_.size(), std::memory_order_relaxed);
+  if (serving_.erase(session) == 0 || !serving_.empty()) return;
+  std::vector<std::function<void()>> waiting = std::move(when_empty_);
+  when_empty_.clear();
+  for (auto& empty : waiting) empty();
+}
+
+void IoThread::when_empty(std::function<void()> empty) {
+  if (serving_.empty()) {
+    empty();
+  } else {
+    when_empty_.push_back(std::move(empty));
+  }
+}
+
+void IoThread::end_sessions(SessionEnd how, const std::string& message) {
+  const std::vector<SessionBase*> sessions(serving_.begin(), serving_.end());
+  for (SessionBase* session : sessions) {
+    if (serving_.contains(session)) session->end_for_operator(how, message);
+  }
+}
+
+}  // namespace pgtandem

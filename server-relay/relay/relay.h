@@ -1,0 +1,88 @@
+/// The relay as a whole: its I/O threads, ports and service connection, and what the keeper and the sessions
+/// ask of it. Lives on the control thread (the one that runs `control`), except where a member says
+/// otherwise.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <asio/io_context.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/base/secret.h"
+#include "server-relay/control/divergence-log.h"
+#include "server-relay/control/relay-counters.h"
+#include "server-relay/legs/leg-opener.h"
+#include "server-relay/legs/leg-server.h"
+#include "server-relay/relay/access-list.h"
+#include "server-relay/relay/listener.h"
+#include "server-relay/relay/postmaster-probe.h"
+#include "server-relay/service/service-connection.h"
+#include "server-relay/session/cancel-registry.h"
+#include "server-relay/session/session-environment.h"
+
+namespace pgtandem {
+
+class Relay final : public Floor, public SessionServices {
+ public:
+  Relay(asio::io_context& control, const RelaySettings& settings, const Secret& pair_key, AccessList access);
+  ~Relay() override;
+
+  /// Who hears of the sessions' findings; must be set before open() and outlive the I/O threads.
+  void set_keeper(KeeperReports* keeper) { keeper_ = keeper; }
+  /// Starts the threads.
+  void start();
+  /// Opens the ports.
+  Result<void> open();
+  /// Closes the ports, ends the threads.
+  void stop();
+
+  // Floor
+  void set_authority(const Authority& authority, std::function<void()> in_force) override;
+  void end_sessions(SessionEnd how, Milliseconds limit, const std::string& message,
+                    std::function<void(bool)> done) override;
+  void refuse_legs_below(Epoch epoch, std::function<void()> done) override;
+  void end_local_backends(Milliseconds limit, std::function<void(bool, std::string)> done) override;
+
+  // SessionServices; thread-safe
+  asio::awaitable<Result<Secret>> stored_password(std::string role) override;
+  asio::awaitable<bool> probe_master() override;
+  asio::awaitable<bool> probe_standby() override;
+  void record(SessionDifference difference) override;
+  bool writes_overlapped(SteadyTime begin, int own_open_writes) const override;
+
+  /// For the keeper's watch over the own postmaster.
+  asio::awaitable<bool> own_postmaster_answers();
+  ServiceConnection& service() { return *service_; }
+  /// Sums over all threads; the role's part is left to the caller. Thread-safe.
+  RelayCounters counters() const;
+  /// The parts `sessions`, `traffic`, `standby.lag_units` and `differences` of the status.
+  nlohmann::json status() const;
+
+ private:
+  void on_frontend(IoThread& thread, Stream stream, std::string client);
+  void run_on_all(std::function<void(IoThread&, std::function<void()>)> work, std::function<void()> done);
+  SessionEnvironment& environment(const IoThread& thread);
+
+  asio::io_context& control_;
+  const RelaySettings& settings_;
+  const Secret& pair_key_;
+  const AccessList access_;
+  KeeperReports* keeper_ = nullptr;
+  std::vector<std::unique_ptr<IoThread>> threads_;
+  std::vector<std::unique_ptr<SessionEnvironment>> environments_;
+  CancelRegistry cancels_;
+  LegOpener legs_;
+  LegServer leg_server_;
+  std::unique_ptr<ServiceConnection> service_;
+  PostmasterProbe master_probe_;
+  PostmasterProbe standby_probe_;
+  DivergenceLog divergence_;
+  std::unique_ptr<Listener> frontends_;
+  std::unique_ptr<Listener> leg_port_;
+  std::atomic<Epoch> epoch_{0};  ///< of the authority in force, for connections that no session makes
+};
+
+}  // namespace pgtandem

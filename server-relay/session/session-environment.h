@@ -1,0 +1,63 @@
+/// What a session needs of its relay. One per I/O thread, except Relay's part, which is shared and
+/// thread-safe.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <asio/awaitable.hpp>
+
+#include "common/base/secret.h"
+#include "common/config/settings.h"
+#include "server-relay/legs/leg-opener.h"
+#include "server-relay/relay/io-thread.h"
+#include "server-relay/replies/matcher.h"
+#include "server-relay/replies/reply-reader.h"
+
+namespace pgtandem {
+
+class AccessList;
+class CancelRegistry;
+
+/// A difference between the two servers' replies, with all that an operator needs to judge it.
+struct SessionDifference {
+  MismatchKind kind = MismatchKind::none;
+  std::string session, user, database, application, statement;
+  std::string what, master_reply, standby_reply;
+  std::string_view action;  ///< "stale", "logged" or "refused"
+};
+
+/// Maps oids for one database, master to standby (hard point 7); immutable, shared by its sessions.
+class DatabaseOids {
+ public:
+  virtual ~DatabaseOids() = default;
+  virtual const ReplyMapper& mapper(Leg leg) const = 0;
+};
+
+/// What the relay does for its sessions. Thread-safe; awaitables resume on the caller's thread.
+class SessionServices {
+ public:
+  virtual ~SessionServices() = default;
+  /// rolpassword of the role at the master, over the service connection.
+  virtual asio::awaitable<Result<Secret>> stored_password(std::string role) = 0;
+  /// Does the master's (the standby's) postmaster take a new connection within 200 ms? One probe serves all
+  /// who ask.
+  virtual asio::awaitable<bool> probe_master() = 0;
+  virtual asio::awaitable<bool> probe_standby() = 0;
+  virtual void record(SessionDifference difference) = 0;
+  /// Did a unit of any session that may have written run, on either leg, at any time since `begin`? Not
+  /// counting the caller's own unit.
+  virtual bool writes_overlapped(SteadyTime begin, int own_open_writes) const = 0;
+};
+
+struct SessionEnvironment {
+  const RelaySettings& settings;
+  IoThread& thread;
+  KeeperReports*& keeper;
+  const LegOpener& legs;
+  const AccessList& access;
+  CancelRegistry& cancels;
+  SessionServices& services;
+};
+
+}  // namespace pgtandem

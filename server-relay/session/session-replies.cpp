@@ -1,0 +1,431 @@
+#include <algorithm>
+#include <cstring>
+
+#include <asio/steady_timer.hpp>
+
+#include "server-relay/session/session.h"
+
+namespace pgtandem {
+namespace {
+
+/// What may be held, or wait to be written to the frontend, before the master is read further.
+constexpr std::size_t kHeldLimit = IoThread::kScratchSize;
+
+bool ends_something(char type) {
+  return type == 'C' || type == 'I' || type == 's' || type == 'V' || type == 'E' || type == 'Z';
+}
+
+std::int64_t nanoseconds(SteadyTime time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+void count_standby_wait(ThreadCounters& counters, std::chrono::steady_clock::duration wait) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(wait).count();
+  const std::uint64_t positive = us > 0 ? std::uint64_t(us) : 0;
+  const auto& bounds = WaitHistogram::kBounds;
+  const auto bound = std::ranges::lower_bound(bounds, double(positive) / 1e6);
+  ThreadCounters::add(counters.standby_wait[std::size_t(bound - bounds.begin())]);
+  ThreadCounters::add(counters.standby_wait_us, positive);
+}
+
+}  // namespace
+
+asio::awaitable<void> Session::reply_loop() {
+  bool gone = false;
+  while (!ended() && !gone) {
+    const bool congested = front_out_.pending() > kHeldLimit || held_.size() > kHeldLimit;
+    if (congested || master_ahead() > env_.settings.compare_window) {
+      co_await reply_event_.wait();
+      continue;
+    }
+    gone = bool(co_await master_.readable());
+    if (ended()) co_return;
+    auto& scratch = env_.thread.scratch();
+    const std::size_t kept = master_kept_.size();
+    std::memcpy(scratch.data(), master_kept_.data(), kept);
+    const Stream::Transfer got = master_.try_read(std::span(scratch).subspan(kept, IoThread::kScratchSize));
+    gone = gone || got.ended;
+    ThreadCounters::add(env_.thread.counters().backend_bytes, got.bytes);
+    const ByteSpan rest = take_replies(ByteSpan(scratch).first(kept + got.bytes));
+    master_kept_.assign(as_text(rest));
+    if (master_splitter_.broken()) {
+      end_with_error(EndReason::nonsense_master,
+                     {pgtandem::Severity::fatal, "08P01", "pgtandem: the master's server broke the protocol"},
+                     "a message with an impossible length from the master's server");
+    }
+    if (front_out_.failed() && phase_ == Phase::streaming) on_frontend_gone(false);
+  }
+  if (!ended()) co_await on_master_gone();
+}
+
+/// Passes on what may go at once in as few writes as there are held places; returns an incomplete message's
+/// beginning.
+ByteSpan Session::take_replies(ByteSpan input) {
+  const std::byte* run_begin = input.data();
+  std::size_t run = 0;
+  while (std::optional<MessagePiece> piece = master_splitter_.next(input)) {
+    const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
+    if (master_units_ < first_unit_ + units_.size())
+      units_[std::size_t(master_units_ - first_unit_)].master_bytes += piece->wire.size();
+    if (outcome && outcome->fatal) {
+      // The backend is going away. What that means is judged when its connection ends.
+      farewell_ = piece->whole() ? std::string(as_text(piece->wire))
+                                 : build_error_response({pgtandem::Severity::fatal, outcome->sqlstate.view(),
+                                                         outcome->text.view()});
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      run_begin = input.data();
+      continue;
+    }
+    if (outcome) note_master_outcome(*outcome);
+    if (may_pass(*piece, outcome)) {
+      if (run == 0) run_begin = piece->wire.data();
+      run += piece->wire.size();
+      if (outcome && outcome->kind == Outcome::Kind::ready) decided(outcome->status);
+    } else {
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+    }
+  }
+  front_out_.send(ByteSpan(run_begin, run), owner());
+  if (mirrored()) {
+    handle_mismatches();
+    finish_matched_units();
+    standby_event_.notify();
+  }
+  if (!held_.empty()) release();
+  end_if_idle();
+  return input;
+}
+
+void Session::note_master_outcome(const Outcome& outcome) {
+  if (outcome.kind == Outcome::Kind::copy_in) {
+    tracker_.on_copy_in();
+    request_event_.notify();
+  }
+  const bool in_unit = master_units_ < first_unit_ + units_.size();
+  Unit* const unit = in_unit ? &units_[std::size_t(master_units_ - first_unit_)] : nullptr;
+  if (unit != nullptr && outcome.kind == Outcome::Kind::complete &&
+      (outcome.tag_class != TagClass::read || outcome.wrote_what_it_selected())) {
+    unit->wrote = true;
+  }
+  ++master_outcomes_;
+  if (standby_state_ == StandbyState::live || standby_state_ == StandbyState::lost)
+    matcher_.push(Leg::master, outcome);
+  if (outcome.kind != Outcome::Kind::ready || unit == nullptr) return;
+  unit->master_done = std::chrono::steady_clock::now();
+  ThreadCounters::add(env_.thread.counters().units);
+  if (unit->wrote) ThreadCounters::add(env_.thread.counters().writes);
+  ++master_units_;
+  if (!mirrored()) {
+    units_.pop_front();
+    ++first_unit_;
+  }
+}
+
+bool Session::may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome) {
+  const std::uint64_t number = outcome ? master_outcomes_ - 1 : master_outcomes_;
+  // The rule sees every outcome, released or not: it follows the transaction's state by them.
+  const bool waits = outcome && rule_.must_wait(*outcome);
+  const bool ready = outcome && outcome->kind == Outcome::Kind::ready;
+  if (held_.has_open_message()) {
+    held_.append(piece.wire);
+    if (piece.last) held_.close(waits, ready, ready ? outcome->status : 0);
+    return false;
+  }
+  if (!ends_something(piece.type)) {
+    if (held_.empty()) return true;
+    held_.append(piece.wire);
+    return false;
+  }
+  if (piece.last) {
+    if (held_.empty() && (!waits || may_release(number))) return true;
+    held_.open(number);
+    held_.append(piece.wire);
+    held_.close(waits, ready, ready ? outcome->status : 0);
+    return false;
+  }
+  if (held_.empty() && !(piece.first && rule_.may_wait(piece.type))) return true;
+  held_.open(number);
+  held_.append(piece.wire);
+  return false;
+}
+
+/// R1: the right to be master, and the standby's match where there is a standby.
+bool Session::may_release(std::uint64_t outcome) {
+  if (standby_state_ == StandbyState::lost) return false;
+  if (standby_state_ == StandbyState::live && matcher_.matched() <= outcome) return false;
+  return env_.thread.may_release();
+}
+
+void Session::release() {
+  while (!held_.empty() && !ended()) {
+    const HeldOutput::Release next =
+        held_.next([this](std::uint64_t outcome) { return may_release(outcome); });
+    if (next.bytes.empty()) break;
+    front_out_.send(next.bytes, owner());
+    const bool unit_decided = next.decided;
+    const char status = next.status;
+    held_.consume(next);
+    if (unit_decided) decided(status);
+  }
+  reply_event_.notify();
+}
+
+void Session::decided(char status) {
+  status_ = status;
+  tracker_.on_decided();
+  if (request_blocked_) request_event_.notify();
+  end_if_idle();
+}
+
+asio::awaitable<void> Session::standby_loop() {
+  standby_progress_ = std::chrono::steady_clock::now();
+  while (!ended() && standby_state_ == StandbyState::live) {
+    if (standby_ahead() > env_.settings.compare_window) {
+      co_await standby_event_.wait();
+      continue;
+    }
+    const bool failed = bool(co_await standby_.readable());
+    if (ended() || standby_state_ != StandbyState::live) co_return;
+    auto& scratch = env_.thread.scratch();
+    const std::size_t kept = standby_kept_.size();
+    std::memcpy(scratch.data(), standby_kept_.data(), kept);
+    const Stream::Transfer got = standby_.try_read(std::span(scratch).subspan(kept, IoThread::kScratchSize));
+    ThreadCounters::add(env_.thread.counters().standby_bytes, got.bytes);
+    const ByteSpan rest = take_standby_replies(ByteSpan(scratch).first(kept + got.bytes));
+    standby_kept_.assign(as_text(rest));
+    if (got.bytes != 0) standby_progress_ = std::chrono::steady_clock::now();
+    if (ended() || standby_state_ != StandbyState::live) co_return;
+    if (standby_splitter_.broken()) standby_lost("the standby's server broke the protocol");
+    if (failed || got.ended) on_standby_gone();
+  }
+}
+
+ByteSpan Session::take_standby_replies(ByteSpan input) {
+  while (std::optional<MessagePiece> piece = standby_splitter_.next(input)) {
+    const std::optional<Outcome> outcome = standby_reader_.on_piece(*piece);
+    const std::uint64_t unit = matcher_.units(Leg::standby);
+    if (unit >= first_unit_ && unit < first_unit_ + units_.size()) {
+      Unit& current = units_[std::size_t(unit - first_unit_)];
+      current.standby_bytes += piece->wire.size();
+      if (outcome) note_standby_outcome(current, *outcome);
+    }
+    if (!outcome) continue;
+    if (outcome->fatal) {
+      standby_fatal_ = outcome->sqlstate.view();
+    } else {
+      matcher_.push(Leg::standby, *outcome);
+    }
+  }
+  handle_mismatches();
+  if (ended()) return input;
+  finish_matched_units();
+  release();
+  end_if_idle();
+  return input;
+}
+
+void Session::note_standby_outcome(Unit& unit, const Outcome& outcome) {
+  const bool commanded = outcome.kind == Outcome::Kind::complete && outcome.tag_class != TagClass::begin &&
+                         outcome.tag_class != TagClass::rollback &&
+                         (outcome.tag_class != TagClass::read || outcome.wrote_what_it_selected());
+  if (commanded || outcome.kind == Outcome::Kind::function_result) unit.standby_wrote = true;
+  if (outcome.kind == Outcome::Kind::ready) unit.standby_status = outcome.status;
+}
+
+void Session::finish_matched_units() {
+  ThreadCounters& counters = env_.thread.counters();
+  while (!units_.empty() && matcher_.units(Leg::master) > first_unit_ &&
+         matcher_.units(Leg::standby) > first_unit_) {
+    const Unit& unit = units_.front();
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (unit.wrote) counters.last_write_end.store(nanoseconds(now), std::memory_order_relaxed);
+    counters.open_writes.fetch_sub(1, std::memory_order_relaxed);
+    count_standby_wait(counters, now - unit.master_done);
+    units_.pop_front();
+    ++first_unit_;
+  }
+}
+
+void Session::handle_mismatches() {
+  while (std::optional<Mismatch> mismatch = matcher_.next_mismatch()) {
+    if (ended() || standby_state_ != StandbyState::live) return;
+    handle_mismatch(*mismatch);
+  }
+}
+
+void Session::handle_mismatch(Mismatch& mismatch) {
+  ThreadCounters& counters = env_.thread.counters();
+  const Unit* const unit = units_.empty() ? nullptr : &units_.front();
+  const std::string& statement =
+      unit != nullptr && !unit->statement.empty() ? unit->statement : tracker_.statement();
+  std::string_view action = "logged";
+  if (mismatch.kind == MismatchKind::read) {
+    if (unit != nullptr && env_.services.writes_overlapped(unit->began, int(units_.size()))) return;
+    ThreadCounters::add(counters.differences_read);
+  } else {
+    ThreadCounters::add(counters.differences_write);
+    // Before its COMMIT is on its way the transaction can still be undone on both servers.
+    const bool can_undo = rule_.in_block() && tracker_.phase() == RequestTracker::Phase::between;
+    if (env_.settings.on_mismatch == OnMismatch::stale) action = "stale";
+    if (env_.settings.on_mismatch == OnMismatch::refuse) action = can_undo ? "refused" : "stale";
+  }
+  env_.services.record({mismatch.kind, std::to_string(id_), user_, database_, application_, statement,
+                        mismatch.what, mismatch.master, mismatch.standby, action});
+  if (action == "stale") {
+    standby_lost("the replies to a statement of session " + std::to_string(id_) + " differ: " +
+                 mismatch.what + " (master: " + mismatch.master + "; standby: " + mismatch.standby + ")");
+  } else if (action == "refused") {
+    const std::string text = "pgtandem: the two servers answered differently (" + mismatch.what +
+                             "); the transaction was rolled back on both";
+    end_with_error(EndReason::mismatch, {pgtandem::Severity::fatal, "40001", text}, text);
+  }
+}
+
+/// R2: from here on nothing that waits is released until the authority says that the master goes on alone.
+void Session::standby_lost(const std::string& reason) {
+  if (!mirrored() || standby_state_ == StandbyState::lost) return;
+  standby_state_ = StandbyState::lost;
+  standby_.close();
+  standby_out_.drop();
+  if (env_.keeper != nullptr) env_.keeper->standby_failed(reason);
+}
+
+/// The authority says that the standby counts no longer.
+void Session::drop_standby() {
+  standby_.close();
+  standby_out_.drop();
+  env_.thread.counters().open_writes.fetch_sub(std::int64_t(units_.size()), std::memory_order_relaxed);
+  standby_state_ = StandbyState::none;
+  standby_key_ = BackendKey{};
+  while (!units_.empty() && first_unit_ < master_units_) {
+    units_.pop_front();
+    ++first_unit_;
+  }
+}
+
+/// Timeouts of the session's own making end both backends, the standby's perhaps a moment earlier: nothing
+/// was missed.
+void Session::on_standby_gone() {
+  const bool idle = tracker_.phase() == RequestTracker::Phase::between && units_.empty();
+  if (idle && (standby_fatal_ == "25P03" || standby_fatal_ == "57P05")) {
+    const std::string text = standby_fatal_ == "25P03"
+                                 ? "terminating connection due to idle-in-transaction timeout"
+                                 : "terminating connection due to idle-session timeout";
+    end_with_error(EndReason::standby_ended, {pgtandem::Severity::fatal, standby_fatal_, text}, text);
+    return;
+  }
+  standby_lost("the standby ended the connection of session " + std::to_string(id_) +
+               (standby_fatal_.empty() ? std::string() : " with SQLSTATE " + standby_fatal_));
+}
+
+/// How far the master is ahead in replies, in bytes, over all units that the standby has not finished.
+std::uint64_t Session::master_ahead() const {
+  if (standby_state_ != StandbyState::live) return 0;
+  const std::uint64_t current = matcher_.units(Leg::standby);
+  std::uint64_t master = 0;
+  std::uint64_t standby = 0;
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    if (first_unit_ + i < current) continue;
+    master += units_[i].master_bytes;
+    standby += units_[i].standby_bytes;
+  }
+  return master > standby ? master - standby : 0;
+}
+
+std::uint64_t Session::standby_ahead() const {
+  const std::uint64_t current = matcher_.units(Leg::standby);
+  if (current < first_unit_ || current - first_unit_ >= units_.size()) return 0;
+  const Unit& unit = units_[std::size_t(current - first_unit_)];
+  return unit.standby_bytes > unit.master_bytes ? unit.standby_bytes - unit.master_bytes : 0;
+}
+
+/// Hard point 6: the clock runs only while the master has finished the unit, or is a full window ahead.
+void Session::check_standby_clock(SteadyTime now) {
+  if (standby_state_ != StandbyState::live) return;
+  const auto& settings = env_.settings;
+  if (standby_out_.written() != standby_written_seen_) {
+    standby_written_seen_ = standby_out_.written();
+    standby_progress_ = now;
+  }
+  const std::uint64_t lag = master_units_ - std::min(master_units_, matcher_.units(Leg::standby));
+  auto& lag_units = env_.thread.counters().lag_units;
+  lag_units.store(std::max(lag_units.load(std::memory_order_relaxed), lag), std::memory_order_relaxed);
+  if (lag != 0 && !units_.empty()) {
+    const Unit& unit = units_.front();
+    const auto waited = now - unit.master_done;
+    if (waited <= settings.standby_timeout || now < extended_until_) return;
+    const auto half = (unit.master_done - unit.began) / 2;
+    if (extended_until_ == SteadyTime{} && half > settings.standby_timeout) {
+      if (!probing_) spawn(&Session::probe_then_judge);
+      return;
+    }
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
+    standby_lost("the standby has not answered " + std::to_string(ms) +
+                 " ms after the master had finished a statement");
+    return;
+  }
+  const bool request_stuck = standby_out_.pending() > kHeldLimit && master_out_.pending() == 0;
+  const bool window_full = master_ahead() > settings.compare_window;
+  if ((request_stuck || window_full) && now - standby_progress_ > settings.standby_timeout) {
+    standby_lost("the standby made no progress for standby_timeout while the master was a full window ahead");
+  }
+}
+
+asio::awaitable<void> Session::probe_then_judge() {
+  probing_ = true;
+  const bool answers = co_await env_.services.probe_standby();
+  probing_ = false;
+  if (ended() || standby_state_ != StandbyState::live || units_.empty()) co_return;
+  const Unit& unit = units_.front();
+  // A failed probe is remembered as an extension that is over.
+  extended_until_ =
+      unit.master_done + (answers ? (unit.master_done - unit.began) / 2 : SteadyTime::duration(1));
+}
+
+/// The master's connection ended. What both servers may have done with the unit under way decides what
+/// follows: they must end equal, or the standby is not joined any more.
+asio::awaitable<void> Session::on_master_gone() {
+  const bool inside = tracker_.phase() != RequestTracker::Phase::between;
+  const bool sent = tracker_.phase() == RequestTracker::Phase::sent;
+  const bool alive = co_await env_.services.probe_master();
+  if (ended()) co_return;
+  // Where the postmaster itself is lost, the keeper decides for all sessions: the standby has all that was
+  // acknowledged.
+  const bool in_doubt = alive && inside && sent && mirrored();
+  bool settles = true;
+  if (in_doubt) settles = co_await standby_settles();
+  if (!settles && !ended()) {
+    standby_lost("the master's backend of session " + std::to_string(id_) +
+                 " ended inside a statement that the standby may have committed");
+    while (!ended() && standby_state_ == StandbyState::lost) co_await reply_event_.wait();
+  }
+  if (ended()) co_return;
+  release();
+  if (farewell_.empty()) {
+    farewell_ = build_error_response(
+        {pgtandem::Severity::fatal, "57P01", "pgtandem: the connection to the master's server was lost",
+         inside ? "Whether the running statement took effect is not known." : ""});
+  }
+  end(EndReason::master_ended, alive ? "the master's backend ended" : "the master's postmaster was lost",
+      farewell_);
+}
+
+/// Waits up to standby_timeout for the standby's answer to the unit under way: true if it cannot have
+/// committed anything that the master may not have.
+asio::awaitable<bool> Session::standby_settles() {
+  asio::steady_timer timer(context_, env_.settings.standby_timeout);
+  const auto over = std::make_shared<bool>(false);
+  timer.async_wait([self = shared_from_this(), over](std::error_code failure) {
+    *over = true;
+    if (!failure) self->reply_event_.notify();
+  });
+  const auto settled = [this] { return units_.empty() || units_.front().standby_status != 0; };
+  while (!ended() && !*over && standby_state_ == StandbyState::live && !settled())
+    co_await reply_event_.wait();
+  if (standby_state_ != StandbyState::live || !settled()) co_return false;
+  co_return units_.empty() || units_.back().standby_status != 'I' || !units_.back().standby_wrote;
+}
+
+}  // namespace pgtandem

@@ -1,0 +1,141 @@
+#include <cstring>
+
+#include "server-relay/session/session.h"
+
+namespace pgtandem {
+namespace {
+
+/// What may wait to be written to a leg before the frontend is read further.
+constexpr std::size_t kPendingLimit = IoThread::kScratchSize;
+/// How many units a standby may lag behind inside a transaction block before the next one waits for it.
+constexpr std::size_t kMaxLaggingUnits = 256;
+constexpr std::size_t kKeptCapacity = 1024;  ///< bytes that a session between units may keep allocated
+
+void keep(std::string& kept, ByteSpan rest) {
+  if (rest.empty() && kept.capacity() > kKeptCapacity) kept = std::string();
+  kept.assign(as_text(rest));
+}
+
+}  // namespace
+
+asio::awaitable<void> Session::request_loop() {
+  while (!ended() && phase_ == Phase::streaming) {
+    const bool again = request_blocked_;  // what is kept could not go before: nothing new is needed to try it
+    if (again || legs_are_congested()) {
+      co_await request_event_.wait();
+      if (legs_are_congested()) continue;
+      request_blocked_ = false;
+      if (!again) continue;
+    } else if (co_await front_.readable()) {
+      break;
+    }
+    if (ended() || phase_ != Phase::streaming) co_return;
+    // The scratch buffer is the thread's: everything up to the next co_await uses it alone.
+    auto& scratch = env_.thread.scratch();
+    std::size_t size = front_kept_.size();
+    std::memcpy(scratch.data(), front_kept_.data(), size);
+    if (!again) {
+      const Stream::Transfer got = front_.try_read(std::span(scratch).subspan(size, IoThread::kScratchSize));
+      if (got.ended) {
+        on_frontend_gone(!got.failure);
+        co_return;
+      }
+      ThreadCounters::add(env_.thread.counters().frontend_bytes, got.bytes);
+      size += got.bytes;
+    }
+    keep(front_kept_, take_requests(ByteSpan(scratch).first(size)));
+  }
+  if (!ended() && phase_ == Phase::streaming) on_frontend_gone(false);
+}
+
+bool Session::legs_are_congested() const {
+  return master_out_.pending() > kPendingLimit ||
+         (standby_state_ == StandbyState::live && standby_out_.pending() > kPendingLimit);
+}
+
+bool Session::may_start_unit() const {
+  return !env_.thread.authority().outputs_held && cancels_ == 0 && standby_state_ != StandbyState::lost &&
+         farewell_.empty() && !(end_when_idle_ && status_ == 'I') && units_.size() < kMaxLaggingUnits;
+}
+
+/// Sends what may go and returns the rest: an incomplete message, or everything from a unit on that has to
+/// wait.
+ByteSpan Session::take_requests(ByteSpan input) {
+  const std::byte* const begin = input.data();
+  std::size_t sendable = 0;
+  bool leave = false;
+  while (true) {
+    const MessageSplitter before = request_splitter_;
+    const ByteSpan rest = input;
+    const std::optional<MessagePiece> piece = request_splitter_.next(input);
+    if (!piece) break;
+    const bool begins_unit = piece->first && tracker_.phase() == RequestTracker::Phase::between;
+    using Verdict = RequestTracker::Verdict;
+    const Verdict verdict =
+        begins_unit && piece->type != 'X' && !may_start_unit() ? Verdict::hold : tracker_.judge(*piece);
+    if (verdict == Verdict::forward) {
+      if (tracker_.take_unit_began()) begin_unit();
+      sendable = std::size_t(input.data() - begin);
+      continue;
+    }
+    request_splitter_ = before;
+    input = rest;
+    request_blocked_ = verdict == Verdict::hold;
+    leave = verdict == Verdict::leave;
+    break;
+  }
+  send_to_legs(ByteSpan(begin, sendable));
+  if (request_splitter_.broken()) {
+    end_with_error(EndReason::nonsense_frontend,
+                   {pgtandem::Severity::fatal, "08P01", "invalid message length"},
+                   "a message with an impossible length");
+  } else if (leave) {
+    leaving_ = true;
+    drain(EndReason::left);
+  }
+  return input;
+}
+
+void Session::begin_unit() {
+  if (mirrored()) {
+    if (!units_.empty()) units_.back().statement = tracker_.statement();
+    matcher_.start_unit(tracker_.statement_reads());
+    env_.thread.counters().open_writes.fetch_add(1, std::memory_order_relaxed);
+  }
+  Unit unit;
+  unit.began = std::chrono::steady_clock::now();
+  units_.push_back(std::move(unit));
+  extended_until_ = {};
+}
+
+void Session::send_to_legs(ByteSpan run) {
+  if (run.empty()) return;
+  master_out_.send(run, owner());
+  if (standby_state_ != StandbyState::live) return;
+  if (standby_out_.pending() == 0) standby_progress_ = std::chrono::steady_clock::now();
+  standby_out_.send(run, owner());
+}
+
+/// The frontend's stream ended. A unit that both backends have whole is left to finish on both, so that they
+/// end equal; an incomplete one is rolled back by both when their connections end.
+void Session::on_frontend_gone(bool orderly) {
+  if (ended()) return;
+  const bool inside = tracker_.phase() != RequestTracker::Phase::between || !request_splitter_.at_boundary();
+  drain(orderly && !inside ? EndReason::left : EndReason::lost_frontend);
+}
+
+void Session::drain(EndReason reason) {
+  const bool between = tracker_.phase() == RequestTracker::Phase::between;
+  const bool whole = between || tracker_.phase() == RequestTracker::Phase::sent;
+  if (units_.empty() || !whole || (between && status_ != 'I')) {
+    end(reason, {}, {});
+    return;
+  }
+  drain_reason_ = reason;
+  phase_ = Phase::draining;
+  front_.close();
+  front_out_.drop();
+  wake_all();
+}
+
+}  // namespace pgtandem

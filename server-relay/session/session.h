@@ -1,0 +1,186 @@
+/// One PostgreSQL frontend and its legs (1-session.md). Owned by its coroutines; pinned to one I/O thread,
+/// where all of it runs (hold_units and release_units excepted). The decisions are in RequestTracker,
+/// ReleaseRule, Matcher, LoginObserver and StandbyLogin; this drives them.
+///
+///   session.cpp           life: start, end, what the relay tells it
+///   session-login.cpp     negotiation, login to both servers
+///   session-requests.cpp  f->m, f->s
+///   session-replies.cpp   m->f, s->compared, and what is released when
+#pragma once
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/net/event.h"
+#include "common/net/stream.h"
+#include "common/protocol/error-response.h"
+#include "common/protocol/login-observer.h"
+#include "common/protocol/message-splitter.h"
+#include "common/protocol/standby-login.h"
+#include "common/protocol/startup-negotiation.h"
+#include "server-relay/replies/matcher.h"
+#include "server-relay/replies/reply-reader.h"
+#include "server-relay/session/cancel-registry.h"
+#include "server-relay/session/end-reason.h"
+#include "server-relay/session/held-output.h"
+#include "server-relay/session/out-buffer.h"
+#include "server-relay/session/release-rule.h"
+#include "server-relay/session/request-tracker.h"
+#include "server-relay/session/session-environment.h"
+
+namespace pgtandem {
+
+class Session final : public SessionBase, public CancelTarget, public std::enable_shared_from_this<Session> {
+ public:
+  /// `client` is the frontend's address ("local" for the Unix socket).
+  Session(SessionEnvironment& environment, Stream frontend, std::string client);
+  ~Session() override;
+
+  /// Begins; returns at once.
+  void start();
+
+  void on_authority() override;
+  void on_tick(SteadyTime now) override;
+  void end_for_operator(SessionEnd how, const std::string& message) override;
+  void hold_units(std::function<void(Keys)> go) override;
+  void release_units() override;
+
+ private:
+  enum class Phase { negotiating, waiting_for_service, login, streaming, draining, ended };
+  enum class StandbyState {
+    none,     ///< no leg: the master alone counts
+    opening,  ///< login under way
+    live,
+    lost,  ///< reported; nothing is released until the authority says that the master goes on alone
+  };
+  struct Unit {
+    SteadyTime began{};
+    SteadyTime master_done{};
+    std::uint64_t master_bytes = 0;
+    std::uint64_t standby_bytes = 0;
+    bool wrote = false;          ///< a tag of the master said so
+    bool standby_wrote = false;  ///< a tag of the standby said so
+    char standby_status = 0;     ///< the standby's transaction status at its end
+    std::string statement;       ///< kept when the next unit begins before this one is matched
+  };
+
+  // session.cpp
+  void spawn(asio::awaitable<void> (Session::*loop)());
+  void end(EndReason reason, const std::string& detail, const std::string& farewell);
+  void end_with_error(EndReason reason, const ErrorReport& report, const std::string& detail);
+  void close_legs();
+  void log_end(const std::string& detail);
+  void wake_all();
+  bool ended() const { return phase_ == Phase::ended; }
+  bool is_settled() const;
+  void end_if_idle();
+  std::shared_ptr<void> owner() { return shared_from_this(); }
+
+  // session-login.cpp
+  asio::awaitable<void> run();
+  asio::awaitable<bool> negotiate();
+  asio::awaitable<bool> wait_for_service();
+  asio::awaitable<bool> pass_cancel_on(const CancelRequest& request);
+  bool admit();
+  asio::awaitable<bool> login();
+  asio::awaitable<bool> login_at_master();
+  asio::awaitable<bool> pass_answer_on();
+  asio::awaitable<bool> finish_standby_login();
+  asio::awaitable<void> login_at_standby();
+  asio::awaitable<std::optional<std::string>> read_message(Stream& stream, std::string& kept);
+  asio::awaitable<Result<Credential>> learn_credential();
+  void refuse_for_standby();
+  void begin_streaming();
+
+  // session-requests.cpp
+  asio::awaitable<void> request_loop();
+  ByteSpan take_requests(ByteSpan input);
+  void send_to_legs(ByteSpan run);
+  bool may_start_unit() const;
+  void begin_unit();
+  bool legs_are_congested() const;
+  void on_frontend_gone(bool orderly);
+  void drain(EndReason reason);
+
+  // session-replies.cpp
+  asio::awaitable<void> reply_loop();
+  asio::awaitable<void> standby_loop();
+  ByteSpan take_replies(ByteSpan input);
+  ByteSpan take_standby_replies(ByteSpan input);
+  /// Holds the piece, or says that it may go at once.
+  bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome);
+  void note_master_outcome(const Outcome& outcome);
+  static void note_standby_outcome(Unit& unit, const Outcome& outcome);
+  bool may_release(std::uint64_t outcome);
+  void release();
+  void decided(char status);
+  void finish_matched_units();
+  void handle_mismatches();
+  void handle_mismatch(Mismatch& mismatch);
+  void standby_lost(const std::string& reason);
+  void drop_standby();
+  asio::awaitable<void> on_master_gone();
+  asio::awaitable<bool> standby_settles();
+  void on_standby_gone();
+  std::uint64_t master_ahead() const;
+  std::uint64_t standby_ahead() const;
+  void check_standby_clock(SteadyTime now);
+  asio::awaitable<void> probe_then_judge();
+  bool mirrored() const { return standby_state_ != StandbyState::none; }
+
+  SessionEnvironment& env_;
+  asio::io_context& context_;
+  const std::uint64_t id_;
+  const std::string client_;
+  Phase phase_ = Phase::negotiating;
+  StandbyState standby_state_ = StandbyState::none;
+  EndReason end_reason_ = EndReason::running;
+  EndReason drain_reason_ = EndReason::left;
+
+  Stream front_, master_, standby_;
+  Event request_event_, reply_event_, standby_event_;
+  OutBuffer front_out_, master_out_, standby_out_;
+  std::string front_kept_, master_kept_, standby_kept_;  ///< what a splitter left, or what had to wait
+
+  /// Only until streaming begins.
+  struct Login {
+    SteadyTime deadline{};
+    std::optional<StandbyLogin> standby;
+    LoginObserver observer;
+    std::optional<Credential> credential;
+    std::string standby_failure;  ///< the leg could not be opened, or broke
+    std::string held;             ///< the master's messages from AuthenticationOk to ReadyForQuery
+    bool master_ready = false;
+  };
+  std::unique_ptr<Login> login_;
+  std::optional<StartupMessage> startup_;
+  std::string user_, database_, application_;
+  BackendKey master_key_, standby_key_;
+
+  MessageSplitter request_splitter_, master_splitter_, standby_splitter_;
+  RequestTracker tracker_;
+  ReleaseRule rule_;
+  ReplyReader master_reader_, standby_reader_;
+  Matcher matcher_;
+  HeldOutput held_;
+  std::uint64_t master_outcomes_ = 0;
+  Ring<Unit> units_;                ///< those not finished on both legs
+  std::uint64_t first_unit_ = 0;    ///< the number of units_[0]
+  std::uint64_t master_units_ = 0;  ///< finished on the master
+  char status_ = 'I';
+  std::string farewell_;       ///< the master's FATAL, until it is clear what it means
+  std::string standby_fatal_;  ///< SQLSTATE of the standby's FATAL
+  bool request_blocked_ = false;
+  bool leaving_ = false;  ///< the frontend said Terminate, or is gone
+  bool end_when_idle_ = false;
+  std::string end_message_;
+  int cancels_ = 0;
+  SteadyTime standby_progress_{};  ///< when the standby leg last moved
+  std::uint64_t standby_written_seen_ = 0;
+  bool probing_ = false;
+  SteadyTime
+      extended_until_{};  ///< the standby's server answered a probe: its clock ends here (hard point 6)
+};
+
+}  // namespace pgtandem
