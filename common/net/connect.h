@@ -1,6 +1,6 @@
 /// Names to addresses and connecting over all of them, with one time limit for the whole. A coroutine of
 /// these must run on one thread or in a strand. A cancelled one ends with
-/// asio::system_error(operation_aborted), as asio's own do.
+/// an error, or with asio::system_error(operation_aborted) as asio's own do.
 #pragma once
 #include <chrono>
 #include <vector>
