@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/protocol/error-response.h"
+#include "server-relay/relay/catalogue-reader.h"
 #include "server-relay/session/pass-on-session.h"
 #include "server-relay/session/raw-session.h"
 #include "server-relay/session/session.h"
@@ -60,7 +61,9 @@ Relay::Relay(asio::io_context& control, const RelaySettings& settings, const Sec
             return legs_.open(context, LegKind::leg, epoch_.load(), "probe", limit);
           },
           probe_user(settings), nullptr),
-      divergence_({settings.state_dir}) {
+      divergence_({settings.state_dir}),
+      oids_(control.get_executor(),
+            [this](std::string database) { return load_catalogues(std::move(database)); }) {
   for (unsigned i = 0; i < thread_count(settings); ++i) {
     threads_.push_back(std::make_unique<IoThread>(keeper_));
     environments_.push_back(std::unique_ptr<SessionEnvironment>(
@@ -258,6 +261,30 @@ bool Relay::writes_overlapped(SteadyTime begin, int own_open_writes) const {
     open += counters.open_writes.load(std::memory_order_relaxed);
   }
   return open > own_open_writes;
+}
+
+asio::awaitable<Result<OidCatalogue>> Relay::own_catalogue(std::string database) {
+  return read_catalogue(*service_, std::move(database));
+}
+
+asio::awaitable<Result<CataloguePair>> Relay::load_catalogues(std::string database) {
+  Result<OidCatalogue> master = co_await own_catalogue(database);
+  if (!master) co_return Error{master.error()};
+  Result<OidCatalogue> standby = co_await standby_catalogue_(database);
+  if (!standby) co_return Error{standby.error()};
+  co_return CataloguePair{std::move(*master), std::move(*standby)};
+}
+
+asio::awaitable<std::shared_ptr<const OidMap>> Relay::oids(std::string database) {
+  return oids_.get(std::move(database));
+}
+
+std::shared_ptr<const std::atomic<std::uint64_t>> Relay::oids_version(const std::string& database) {
+  return standby_catalogue_ && service_->configured() ? oids_.version(database) : nullptr;
+}
+
+void Relay::oids_changed(const std::string& database) {
+  oids_.mark_dirty(database);
 }
 
 RelayCounters Relay::counters() const {

@@ -16,6 +16,7 @@
 #include "server-relay/control/relay-counters.h"
 #include "server-relay/legs/leg-opener.h"
 #include "server-relay/legs/leg-server.h"
+#include "server-relay/oids/catalogue-cache.h"
 #include "server-relay/relay/access-list.h"
 #include "server-relay/relay/listener.h"
 #include "server-relay/relay/postmaster-probe.h"
@@ -52,6 +53,18 @@ class Relay final : public Floor, public SessionServices {
   asio::awaitable<bool> probe_standby() override;
   void record(SessionDifference difference) override;
   bool writes_overlapped(SteadyTime begin, int own_open_writes) const override;
+  asio::awaitable<std::shared_ptr<const OidMap>> oids(std::string database) override;
+  std::shared_ptr<const std::atomic<std::uint64_t>> oids_version(const std::string& database) override;
+  void oids_changed(const std::string& database) override;
+
+  /// Where the standby's catalogue of a database comes from; without it oids are taken to be equal. Set
+  /// before open().
+  using StandbyCatalogue = std::function<asio::awaitable<Result<OidCatalogue>>(std::string database)>;
+  void set_standby_catalogue(StandbyCatalogue read) { standby_catalogue_ = std::move(read); }
+  /// This node's own catalogue: for the other relay, when it is the active one.
+  asio::awaitable<Result<OidCatalogue>> own_catalogue(std::string database);
+  /// The standby is another one, or has been loaded anew.
+  void forget_oids() { oids_.mark_all_dirty(); }
 
   /// For the keeper's watch over the own postmaster.
   asio::awaitable<bool> own_postmaster_answers();
@@ -65,6 +78,7 @@ class Relay final : public Floor, public SessionServices {
   void on_frontend(IoThread& thread, Stream stream, std::string client);
   void run_on_all(std::function<void(IoThread&, std::function<void()>)> work, std::function<void()> done);
   SessionEnvironment& environment(const IoThread& thread);
+  asio::awaitable<Result<CataloguePair>> load_catalogues(std::string database);
 
   asio::io_context& control_;
   const RelaySettings& settings_;
@@ -80,6 +94,8 @@ class Relay final : public Floor, public SessionServices {
   PostmasterProbe master_probe_;
   PostmasterProbe standby_probe_;
   DivergenceLog divergence_;
+  StandbyCatalogue standby_catalogue_;
+  CatalogueCache oids_;
   std::unique_ptr<Listener> frontends_;
   std::unique_ptr<Listener> leg_port_;
   std::atomic<Epoch> epoch_{0};  ///< of the authority in force, for connections that no session makes

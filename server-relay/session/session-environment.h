@@ -1,6 +1,7 @@
 /// What a session needs of its relay. One per I/O thread, except Relay's part, which is shared and
 /// thread-safe.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -10,9 +11,9 @@
 #include "common/base/secret.h"
 #include "common/config/settings.h"
 #include "server-relay/legs/leg-opener.h"
+#include "server-relay/oids/oid-map.h"
 #include "server-relay/relay/io-thread.h"
 #include "server-relay/replies/matcher.h"
-#include "server-relay/replies/reply-reader.h"
 
 namespace pgtandem {
 
@@ -27,13 +28,6 @@ struct SessionDifference {
   std::string_view action;  ///< "stale", "logged" or "refused"
 };
 
-/// Maps oids for one database, master to standby (hard point 7); immutable, shared by its sessions.
-class DatabaseOids {
- public:
-  virtual ~DatabaseOids() = default;
-  virtual const ReplyMapper& mapper(Leg leg) const = 0;
-};
-
 /// What the relay does for its sessions. Thread-safe; awaitables resume on the caller's thread.
 class SessionServices {
  public:
@@ -45,6 +39,11 @@ class SessionServices {
   virtual asio::awaitable<bool> probe_master() = 0;
   virtual asio::awaitable<bool> probe_standby() = 0;
   virtual void record(SessionDifference difference) = 0;
+  /// How the two servers' oids of user-defined types are paired in this database (hard point 7); null where
+  /// that could not be read. `oids_version` changes when a new reading is needed.
+  virtual asio::awaitable<std::shared_ptr<const OidMap>> oids(std::string database) = 0;
+  virtual std::shared_ptr<const std::atomic<std::uint64_t>> oids_version(const std::string& database) = 0;
+  virtual void oids_changed(const std::string& database) = 0;
   /// Did a unit of any session that may have written run, on either leg, at any time since `begin`? Not
   /// counting the caller's own unit.
   virtual bool writes_overlapped(SteadyTime begin, int own_open_writes) const = 0;

@@ -63,7 +63,8 @@ asio::awaitable<bool> Session::negotiate() {
     if (step.action == StartupNegotiation::Action::read_more) {
       const bool more = co_await read_more(front_, front_kept_);
       if (!more) {
-        end(front_kept_.empty() ? EndReason::left : EndReason::lost_frontend, "closed before a startup packet", {});
+        end(front_kept_.empty() ? EndReason::left : EndReason::lost_frontend,
+            "closed before a startup packet", {});
       }
     } else if (step.action == StartupNegotiation::Action::start) {
       startup_ = negotiation.startup();
@@ -318,6 +319,10 @@ asio::awaitable<bool> Session::finish_standby_login() {
     }
   }
   while (!ended() && standby_state_ == StandbyState::lost) co_await request_event_.wait();
+  if (!ended() && standby_state_ == StandbyState::live) {
+    oids_version_ = env_.services.oids_version(database_);
+    if (oids_version_ != nullptr) co_await read_oids();
+  }
   co_return !ended();
 }
 

@@ -3,6 +3,7 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "server-relay/oids/catalogue-cache.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -43,7 +44,7 @@ asio::awaitable<void> Session::reply_loop() {
     auto& scratch = env_.thread.scratch();
     const std::size_t kept = master_kept_.size();
     std::memcpy(scratch.data(), master_kept_.data(), kept);
-    const Stream::Transfer got = master_.try_read(std::span(scratch).subspan(kept, IoThread::kScratchSize));
+    const Stream::Transfer got = master_.try_read(std::span(scratch).subspan(kept));
     gone = gone || got.ended;
     ThreadCounters::add(env_.thread.counters().backend_bytes, got.bytes);
     const ByteSpan rest = take_replies(ByteSpan(scratch).first(kept + got.bytes));
@@ -65,6 +66,7 @@ ByteSpan Session::take_replies(ByteSpan input) {
   std::size_t run = 0;
   while (std::optional<MessagePiece> piece = master_splitter_.next(input)) {
     const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
+    if (oids_.active()) oids_.on_master_reply(*piece);
     if (master_units_ < first_unit_ + units_.size())
       units_[std::size_t(master_units_ - first_unit_)].master_bytes += piece->wire.size();
     if (outcome && outcome->fatal) {
@@ -108,6 +110,7 @@ void Session::note_master_outcome(const Outcome& outcome) {
   if (unit != nullptr && outcome.kind == Outcome::Kind::complete &&
       (outcome.tag_class != TagClass::read || outcome.wrote_what_it_selected())) {
     unit->wrote = true;
+    oids_changed_ = oids_changed_ || (oids_version_ != nullptr && tag_may_change_oids(outcome.text.view()));
   }
   ++master_outcomes_;
   if (standby_state_ == StandbyState::live || standby_state_ == StandbyState::lost)
@@ -175,6 +178,11 @@ void Session::release() {
 void Session::decided(char status) {
   status_ = status;
   tracker_.on_decided();
+  oids_.on_unit_end();
+  if (oids_changed_ && status == 'I') {
+    oids_changed_ = false;
+    env_.services.oids_changed(database_);
+  }
   if (request_blocked_) request_event_.notify();
   end_if_idle();
 }
@@ -191,7 +199,7 @@ asio::awaitable<void> Session::standby_loop() {
     auto& scratch = env_.thread.scratch();
     const std::size_t kept = standby_kept_.size();
     std::memcpy(scratch.data(), standby_kept_.data(), kept);
-    const Stream::Transfer got = standby_.try_read(std::span(scratch).subspan(kept, IoThread::kScratchSize));
+    const Stream::Transfer got = standby_.try_read(std::span(scratch).subspan(kept));
     ThreadCounters::add(env_.thread.counters().standby_bytes, got.bytes);
     const ByteSpan rest = take_standby_replies(ByteSpan(scratch).first(kept + got.bytes));
     standby_kept_.assign(as_text(rest));

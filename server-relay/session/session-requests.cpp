@@ -35,7 +35,7 @@ asio::awaitable<void> Session::request_loop() {
     std::size_t size = front_kept_.size();
     std::memcpy(scratch.data(), front_kept_.data(), size);
     if (!again) {
-      const Stream::Transfer got = front_.try_read(std::span(scratch).subspan(size, IoThread::kScratchSize));
+      const Stream::Transfer got = front_.try_read(std::span(scratch).subspan(size));
       if (got.ended) {
         on_frontend_gone(!got.failure);
         co_return;
@@ -53,9 +53,10 @@ bool Session::legs_are_congested() const {
          (standby_state_ == StandbyState::live && standby_out_.pending() > kPendingLimit);
 }
 
-bool Session::may_start_unit() const {
-  return !env_.thread.authority().outputs_held && cancels_ == 0 && standby_state_ != StandbyState::lost &&
-         farewell_.empty() && !(end_when_idle_ && status_ == 'I') && units_.size() < kMaxLaggingUnits;
+bool Session::may_start_unit() {
+  return oids_are_current() && !env_.thread.authority().outputs_held && cancels_ == 0 &&
+         standby_state_ != StandbyState::lost && farewell_.empty() && !(end_when_idle_ && status_ == 'I') &&
+         units_.size() < kMaxLaggingUnits;
 }
 
 /// Sends what may go and returns the rest: an incomplete message, or everything from a unit on that has to
@@ -75,6 +76,8 @@ ByteSpan Session::take_requests(ByteSpan input) {
         begins_unit && piece->type != 'X' && !may_start_unit() ? Verdict::hold : tracker_.judge(*piece);
     if (verdict == Verdict::forward) {
       if (tracker_.take_unit_began()) begin_unit();
+      if (oids_.active() && oids_.append_for_standby(*piece, for_standby_))
+        env_.services.oids_changed(database_);
       sendable = std::size_t(input.data() - begin);
       continue;
     }
@@ -111,9 +114,38 @@ void Session::begin_unit() {
 void Session::send_to_legs(ByteSpan run) {
   if (run.empty()) return;
   master_out_.send(run, owner());
+  send_to_standby(oids_.active() ? as_bytes(for_standby_) : run);
+  for_standby_.clear();
+}
+
+void Session::send_to_standby(ByteSpan run) {
   if (standby_state_ != StandbyState::live) return;
   if (standby_out_.pending() == 0) standby_progress_ = std::chrono::steady_clock::now();
   standby_out_.send(run, owner());
+}
+
+bool Session::oids_are_current() {
+  if (standby_state_ != StandbyState::live || oids_version_ == nullptr) return true;
+  if (!reading_oids_ && oids_version_->load(std::memory_order_acquire) != oids_version_seen_) {
+    reading_oids_ = true;
+    spawn(&Session::read_oids);
+  }
+  return !reading_oids_;
+}
+
+asio::awaitable<void> Session::read_oids() {
+  const std::uint64_t version = oids_version_->load(std::memory_order_acquire);
+  std::shared_ptr<const OidMap> map = co_await env_.services.oids(database_);
+  if (ended()) co_return;
+  oids_version_seen_ = version;
+  reading_oids_ = false;
+  oids_.use(std::move(map));
+  request_splitter_.set_whole_limit(oids_.request_limit());
+  master_splitter_.set_whole_limit(oids_.reply_limit());
+  standby_splitter_.set_whole_limit(oids_.reply_limit());
+  master_reader_.set_mapper(oids_.mapper(OidSide::master));
+  standby_reader_.set_mapper(oids_.mapper(OidSide::standby));
+  request_event_.notify();
 }
 
 /// The frontend's stream ended. A unit that both backends have whole is left to finish on both, so that they

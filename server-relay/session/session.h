@@ -28,6 +28,7 @@
 #include "server-relay/session/release-rule.h"
 #include "server-relay/session/request-tracker.h"
 #include "server-relay/session/session-environment.h"
+#include "server-relay/session/session-oids.h"
 
 namespace pgtandem {
 
@@ -97,8 +98,12 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> request_loop();
   ByteSpan take_requests(ByteSpan input);
   void send_to_legs(ByteSpan run);
-  bool may_start_unit() const;
+  bool may_start_unit();
   void begin_unit();
+  void send_to_standby(ByteSpan run);
+  /// False while the oids have to be read again first; then it wakes the request loop when they are.
+  bool oids_are_current();
+  asio::awaitable<void> read_oids();
   bool legs_are_congested() const;
   void on_frontend_gone(bool orderly);
   void drain(EndReason reason);
@@ -178,6 +183,12 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   int cancels_ = 0;
   SteadyTime standby_progress_{};  ///< when the standby leg last moved
   std::uint64_t standby_written_seen_ = 0;
+  SessionOids oids_;
+  std::shared_ptr<const std::atomic<std::uint64_t>> oids_version_;
+  std::uint64_t oids_version_seen_ = 0;
+  bool reading_oids_ = false;
+  bool oids_changed_ = false;  ///< a tag of the running transaction may have changed them
+  std::string for_standby_;    ///< requests as the standby gets them, while they are being collected
   bool probing_ = false;
   SteadyTime
       extended_until_{};  ///< the standby's server answered a probe: its clock ends here (hard point 6)
