@@ -1,0 +1,174 @@
+/// R2 and R10: losing the standby; the handshake after a stall (hard point 9); the own postmaster lost (R9).
+#include <algorithm>
+
+#include "common/roles/role-machine.h"
+
+namespace pgtandem {
+namespace {
+
+/// Where the other relay has already been silent for standby_timeout, it is still asked once, for this long:
+/// enough for a relay that lives, and not another standby_timeout during which every client waits.
+constexpr Milliseconds kLastAsk{200};
+
+}  // namespace
+
+/// Nothing of what R1 holds is released from here until go_alone() has recorded it.
+void RoleMachine::degrade(std::string reason) {
+  answer_leaving(false);
+  stale_reason_ = reason;
+  enter(RoleState::degrading, std::move(reason));
+  step_ = Step::holding;
+  awaited_ = put_in_force();
+}
+
+void RoleMachine::on_degrade(const Event& event) {
+  degrade(std::get<event::StandbyFailed>(event).reason);
+}
+
+void RoleMachine::on_step_degrade(const Event& event) {
+  if (step_ == Step::holding && is_mine(awaited_, event)) {
+    if (!settings_.has_peer) return go_alone();
+    step_ = Step::asking_peer;
+    const Milliseconds left = settings_.standby_timeout - silent_for(now_.steady);
+    return ask(AgreeDegrade{slot_.epoch, slot_.lineage.generation}, std::max(left, kLastAsk));
+  }
+  if (step_ != Step::asking_peer || !is_mine(asked_, event)) return;
+  // A higher epoch in the answer has fenced this node before we come here. A refusal without one (its disk is
+  // full, say) says that it lives and is no master: then nothing speaks against going on.
+  if (const auto* answered = std::get_if<event::PeerAnswered>(&event);
+      answered != nullptr && !answered->answer.ok) {
+    tell(TellLevel::warning, "peer-refused",
+         "node " + peer_name() + " did not record that it is stale: " + answered->answer.why);
+  }
+  go_alone();
+}
+
+void RoleMachine::go_alone() {
+  Slot next = slot_;
+  next.sync = false;
+  next.clean = {};
+  next.lineage = slot_.lineage.next(new_uuid_());
+  store(std::move(next));
+  suspect_ = false;
+  enter(RoleState::alone, stale_reason_);
+  if (stop_wanted_) return drain_to_stop();
+  if (bootstrap_) invite();
+}
+
+void RoleMachine::on_ask_again(const Event&) {
+  asked_ = 0;
+  step_ = Step::holding;  // put in force once more: a thread that stood still may not have seen it
+  awaited_ = put_in_force();
+}
+
+void RoleMachine::on_agree(const Event& event) {
+  const auto& asked = std::get<event::PeerAsked>(event);
+  const auto& body = std::get<AgreeDegrade>(asked.request.body);
+  if (slot_.epoch > body.epoch) {
+    return answer_peer(asked.id, false,
+                       "node " + self_name() + " knows the later epoch " + std::to_string(slot_.epoch));
+  }
+  const bool mine = slot_.eligible && slot_.lineage.generation == body.generation;
+  if (state_ == RoleState::candidate) {
+    fall_back("node " + peer_name() + " is alive as master and goes on without this node",
+              "see `pgtandem status`");
+  }
+  if (mine) stay_stale(slot_, "node " + peer_name() + " goes on without this node");
+  answer_peer(asked.id, true, {});
+}
+
+void RoleMachine::on_check_standby(const Event&) {
+  const NodeReport& standby = *peer_.report;
+  const bool fits = standby.initialised && standby.eligible && standby.epoch == slot_.epoch &&
+                    kinship(standby) == Kinship::same &&
+                    (standby.state == RoleState::standby || standby.state == RoleState::recover ||
+                     standby.state == RoleState::candidate);
+  if (!fits)
+    degrade("node " + peer_name() + " says that it is " + std::string(to_string(standby.state)) +
+            " and not joined");
+}
+
+void RoleMachine::on_check_joined(const Event&) {
+  const NodeReport& master = *peer_.report;
+  if (!master.initialised) return;
+  const Kinship kin = kinship(master);
+  // R3: this node has recorded that it is joined, and the master is about to.
+  if (master.bootstrapping && master.epoch == slot_.epoch && kin == Kinship::same) return;
+  if (master.active() ? !is_joined_to(master) : kin == Kinship::mine_older || kin == Kinship::forked) {
+    if (master.active() && master.epoch < slot_.epoch) return;  // it fences itself
+    stay_stale(slot_, "node " + peer_name() + " went on without this node");
+  }
+}
+
+void RoleMachine::on_not_certain(const Event& event) {
+  on_note_epoch(event);
+  stay_stale(slot_, "a later epoch was seen that this node has no part in");
+}
+
+void RoleMachine::on_check_fork(const Event&) {
+  const bool forked = kinship(*peer_.report) == Kinship::forked;
+  if (forked && !fork_alarm_) {
+    tell(TellLevel::error, "copies-forked",
+         "both nodes went on from a common state; node " + peer_name() +
+             " holds writes that this master does not");
+  }
+  fork_alarm_ = forked;
+}
+
+/// After a stall nothing is released before the other node has been heard, or has not answered (hard point
+/// 9).
+void RoleMachine::on_check_peer(const Event&) {
+  stall_ = {true, 0, 0};
+  stall_.in_force = put_in_force();
+}
+
+/// True if the event was a step of the handshake after a stall.
+bool RoleMachine::step_stall(const Event& event) {
+  if (!stall_.on) return false;
+  if (is_mine(stall_.in_force, event)) {
+    stall_.in_force = 0;
+    if (!settings_.has_peer) {
+      stall_ = {};
+      return true;
+    }
+    stall_.hello = ++last_ticket_;
+    actions_.push_back(action::AskPeer{stall_.hello, Hello{}, settings_.standby_timeout});
+    return true;
+  }
+  if (!is_mine(stall_.hello, event)) return false;
+  stall_ = {};
+  const bool silent = std::holds_alternative<event::PeerSilent>(event);
+  if (silent && slot_.sync)
+    degrade("node " + peer_name() + " did not answer after this relay had stood still");
+  return true;
+}
+
+void RoleMachine::on_step_check(const Event& event) {
+  step_stall(event);
+}
+
+void RoleMachine::on_check_failed(const Event& event) {
+  step_stall(event);
+}
+
+void RoleMachine::on_hold_frontends(const Event&) {
+  if (bootstrap_) drop_bootstrap("the postmaster of the master was lost");
+  tell(TellLevel::error, "postmaster-lost", postmaster_refusal());
+  if (suspect_ticket_ != 0 || !slot_.sync) return;
+  suspect_ticket_ = end_sessions(EndHow::at_once, Milliseconds{0}, "the postmaster of the master was lost");
+}
+
+/// R9: with an open unit at the loss, either server may have committed what the other has not.
+void RoleMachine::on_step_suspect(const Event& event) {
+  if (!is_mine(suspect_ticket_, event)) return;
+  suspect_ticket_ = 0;
+  suspect_ = suspect_ || !std::get<event::SessionsEnded>(event).all_matched;
+  if (postmaster_ok_) on_verify_standby(event);
+}
+
+void RoleMachine::on_verify_standby(const Event&) {
+  if (suspect_ticket_ != 0 || !suspect_) return;
+  degrade("the master's postmaster was lost with statements open: the two copies may differ (R9)");
+}
+
+}  // namespace pgtandem

@@ -1,0 +1,191 @@
+/// promote: an operator makes this node master. The other node is always asked first; where it does not
+/// answer, the operator's word about it is needed (R10, hard point 9).
+#include <utility>
+
+#include "common/roles/role-machine.h"
+
+namespace pgtandem {
+namespace {
+
+/// How long a node is asked that has been silent for standby_timeout already.
+constexpr Milliseconds kShortAsk{500};
+
+}  // namespace
+
+void RoleMachine::on_stand(const Event& event) {
+  const auto& ordered = std::get<event::Ordered>(event);
+  const RequestId id = ordered.id;
+  if (found_ != SlotsFound::usable) {
+    return answer_refused(id, "node " + self_name() + " has no authority: " + reason_,
+                          found_ == SlotsFound::none
+                              ? "`pgtandem init`, or `pgtandem bootstrap` from the other node"
+                              : "`pgtandem bootstrap` from the other node");
+  }
+  if (step_ != Step::none)
+    return answer_refused(id, "the two nodes are agreeing on a role", "try again in a moment");
+  if (!postmaster_ok_) {
+    return answer_refused(id,
+                          "the postmaster " + settings_.postmaster + " of node " + self_name() +
+                              " does not answer: " + postmaster_why_,
+                          "start it, then promote again");
+  }
+  if (!settings_.has_peer) {
+    take_up(next_epoch(), false, slot_.sync, "promoted by the operator");
+    return answer_done(id, "master of epoch " + std::to_string(slot_.epoch));
+  }
+  candidacy_ = {id, std::get<command::Promote>(ordered.command), state_, reason_, 0, new_uuid_()};
+  enter(RoleState::candidate, "the operator's promote");
+  step_ = Step::finding_peer;
+  const bool long_silent = silent_for(now_.steady) >= settings_.standby_timeout;
+  ask(Hello{}, long_silent ? kShortAsk : settings_.standby_timeout);
+}
+
+void RoleMachine::on_step_promotion(const Event& event) {
+  const auto* answered = std::get_if<event::PeerAnswered>(&event);
+  if (answered != nullptr || std::holds_alternative<event::PeerSilent>(event)) {
+    if (!is_mine(asked_, event)) return;
+    asked_ = 0;
+    if (step_ == Step::finding_peer) return answered != nullptr ? found_peer(*peer_.report) : found_silence();
+    if (step_ == Step::asking_consent && answered == nullptr) return found_silence();
+    if (answered == nullptr) {
+      return fall_back("node " + peer_name() + " did not confirm in time that its sessions are ended",
+                       "see its status, then promote again");
+    }
+    if (!answered->answer.ok) {
+      return fall_back("node " + peer_name() + " refused: " + answered->answer.why, "see `pgtandem status`");
+    }
+    return begin_takeover();
+  }
+  if (step_ == Step::refusing_legs && is_mine(awaited_, event)) {
+    step_ = Step::clearing_backends;
+    awaited_ = end_backends();
+    return;
+  }
+  if (step_ != Step::clearing_backends || !is_mine(awaited_, event)) return;
+  const auto& ended = std::get<event::BackendsEnded>(event);
+  if (ended.ok) return finish_takeover();
+  fall_back(
+      "it could not be seen that the backends of the old master's sessions here have ended: " + ended.why_not,
+      "check [service] and the postmaster " + settings_.postmaster + ", then promote again");
+}
+
+void RoleMachine::found_peer(const NodeReport& peer) {
+  const bool from_standby = candidacy_.from == RoleState::standby;
+  const Kinship kin = kinship(peer);
+  const bool left_behind =
+      peer.active() ? !is_joined_to(peer) : kin == Kinship::mine_older || kin == Kinship::forked;
+  if (from_standby && left_behind) {
+    fall_back("node " + peer_name() + " went on without this node, whose data is therefore older",
+              "`pgtandem bootstrap`");
+    return stay_stale(slot_, "node " + peer_name() + " went on without this node");
+  }
+  if (!peer.active()) return ask_consent(peer);
+  if (!from_standby) {
+    return fall_back(
+        "node " + peer_name() + " is master of epoch " + std::to_string(peer.epoch) + " and answers",
+        "`pgtandem bootstrap` this node from it, or `pgtandem fence` it first");
+  }
+  candidacy_.epoch = next_epoch();
+  step_ = Step::fencing_peer;
+  FenceYourself body;
+  body.claim = {settings_.cluster, candidacy_.epoch,      settings_.self,
+                settings_.self,    candidacy_.generation, false};
+  ask(std::move(body), settings_.takeover_timeout + settings_.standby_timeout);
+}
+
+void RoleMachine::ask_consent(const NodeReport& peer) {
+  const Kinship kin = kinship(peer);
+  if (kin == Kinship::forked) {
+    return fall_back("both nodes went on from a common state of the data",
+                     "name the copy to give up: `pgtandem giveup` on that node");
+  }
+  const bool old = !slot_.eligible || kin == Kinship::mine_older;
+  if (old && !candidacy_.words.data_may_be_old) {
+    return fall_back("the data of node " + self_name() +
+                         " is not certain to be all that was acknowledged; node " + peer_name() +
+                         " answers and may hold more",
+                     "promote node " + peer_name() + ", or add --data-may-be-old to lose what only it holds");
+  }
+  candidacy_.epoch = next_epoch();
+  step_ = Step::asking_consent;
+  ask(AskPromise{candidacy_.epoch, {}, true, candidacy_.words.data_may_be_old}, settings_.standby_timeout);
+}
+
+void RoleMachine::found_silence() {
+  const command::Promote& words = candidacy_.words;
+  const bool old = !slot_.eligible || slot_.split;
+  const bool confirmed = words.other_host_is_off && words.accept_loss_since == silent_since();
+  if (!confirmed || (old && !words.data_may_be_old)) {
+    return fall_back(loss_text(),
+                     "if host " + peer_name() +
+                         " is off: pgtandem promote --other-host-is-off --accept-loss-since=" +
+                         silent_since() + (old ? " --data-may-be-old" : ""),
+                     silent_since());
+  }
+  candidacy_.epoch = next_epoch();
+  begin_takeover();
+}
+
+std::string RoleMachine::loss_text() const {
+  const std::string since = silent_since();
+  std::string text =
+      "node " + peer_name() + " does not answer" +
+      (since == "unknown" ? std::string(", and has not since this relay started") : " since " + since) +
+      "; what it acknowledged as master since then exists only there";
+  if (slot_.split)
+    text += "; both nodes had gone on, and the writes of node " + peer_name() + "'s copy stay there";
+  if (!slot_.eligible) {
+    text += "; the data of node " + self_name() + " is older still (" +
+            (stale_reason_.empty() ? "it was left behind" : stale_reason_) +
+            "): what was acknowledged after that is lost";
+  }
+  return text;
+}
+
+void RoleMachine::begin_takeover() {
+  step_ = Step::refusing_legs;
+  awaited_ = ++last_ticket_;
+  refuse_legs(candidacy_.epoch, awaited_);
+}
+
+void RoleMachine::finish_takeover() {
+  Slot next = slot_;
+  next.epoch = candidacy_.epoch;
+  next.master = next.data_node = settings_.self;
+  next.sync = false;
+  next.eligible = true;
+  next.fenced = next.split = false;
+  next.clean = {};
+  next.lineage = slot_.lineage.next(candidacy_.generation);
+  store(std::move(next));
+  suspect_ = false;
+  stale_reason_ = "node " + self_name() + " took over from it";
+  answer_done(candidacy_.request, "node " + self_name() + " is master of epoch " +
+                                      std::to_string(slot_.epoch) + ", alone: bootstrap node " + peer_name() +
+                                      " when it is back");
+  enter(RoleState::alone, "promoted by the operator");
+}
+
+/// The promotion failed; back to where it came from.
+void RoleMachine::fall_back(std::string text, std::string what_to_do, std::string accept_loss_since) {
+  CommandAnswer answer;
+  answer.status = 409;
+  answer.text = std::move(text);
+  answer.what_to_do = std::move(what_to_do);
+  answer.accept_loss_since = std::move(accept_loss_since);
+  answer_command(std::exchange(candidacy_.request, 0), std::move(answer));
+  enter(candidacy_.from, candidacy_.from_reason);
+}
+
+void RoleMachine::on_give_way(const Event& event) {
+  fall_back("a later epoch was seen during the promotion", "see `pgtandem status` of both nodes");
+  if (state_ == RoleState::standby) return on_not_certain(event);
+  on_note_epoch(event);
+}
+
+void RoleMachine::on_already_master(const Event& event) {
+  answer_done(std::get<event::Ordered>(event).id,
+              "node " + self_name() + " is master of epoch " + std::to_string(slot_.epoch) + " already");
+}
+
+}  // namespace pgtandem

@@ -1,0 +1,332 @@
+/// Who is master: one node's side of it (docs/states.md holds the table, the flows and the reasons). Pure:
+/// events in, actions out; the clock and the source of identifiers are handed in, so that a whole pair can be
+/// run from a seed. The machine never believes that something is durable, ended or in force before it was
+/// told so.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/roles/role-events.h"
+#include "common/roles/role-table.h"
+
+namespace pgtandem {
+
+struct MachineSettings {
+  Node self = Node::a;
+  Uuid cluster;
+  bool has_peer = true;       ///< false: flags-only mode
+  bool standby_named = true;  ///< flags-only mode: there is a --standby
+  Milliseconds standby_timeout{2000};
+  Milliseconds stop_timeout{5000};
+  Milliseconds takeover_timeout{10000};
+  std::string state_dir;   ///< for texts
+  std::string postmaster;  ///< for texts: "127.0.0.1:5433"
+};
+
+/// What is known of the other node.
+struct PeerView {
+  std::optional<NodeReport> report;  ///< the newest
+  Milliseconds heard_wall{0};        ///< when, where `report` is set
+  Milliseconds silent_from{0};       ///< steady: last heard, or began to listen (start, thaw)
+};
+
+/// A bootstrap as the master sees it.
+struct BootstrapView {
+  RequestId begin = 0;  ///< not answered yet
+  RequestId finish = 0;
+  std::string lease;
+  std::string tool;
+  std::string phase;
+  std::string text;
+  std::uint64_t bytes = 0;
+  std::uint64_t total_bytes = 0;
+  Milliseconds since_wall{0};
+  Milliseconds lease_until{0};  ///< steady
+};
+
+/// How often the driver sends a heartbeat.
+inline constexpr Milliseconds kHeartbeat{500};
+/// A bootstrap that is silent for so long is over.
+inline constexpr Milliseconds kBootstrapLease{15000};
+
+class RoleMachine {
+ public:
+  RoleMachine(MachineSettings settings, std::function<Uuid()> new_uuid);
+
+  [[nodiscard]] std::vector<Action> handle(Now now, const Event& event);
+  /// When event::Tick is due (steady), if nothing else happens before.
+  std::optional<Milliseconds> wake_at() const;
+  /// What to send with the next request or answer; numbers it.
+  NodeReport report();
+
+  RoleState state() const { return state_; }
+  const std::string& reason() const { return reason_; }
+  Now since() const { return since_; }
+  const Slot& slot() const { return slot_; }
+  bool initialised() const { return found_ == SlotsFound::usable; }
+  const PeerView& peer() const { return peer_; }
+  bool postmaster_ok() const { return postmaster_ok_; }
+  bool forked() const { return fork_alarm_ || state_ == RoleState::split; }
+  /// R1 waits for the standby.
+  bool joined() const;
+  /// Why the standby is not joined, where this node knows.
+  const std::string& stale_reason() const { return stale_reason_; }
+  const std::optional<BootstrapView>& bootstrap() const { return bootstrap_; }
+  /// The newest record of role that this node knows.
+  RoleRecord record() const;
+  /// The next command to type, or nothing if all is well.
+  std::string hint(Milliseconds steady) const;
+  /// Since when the other node has been silent, as promote shows it and wants it back: an ISO time, or
+  /// "unknown".
+  std::string silent_since() const;
+
+ private:
+  /// What a state waits for. Only one thing at a time; a state is entered with `none`.
+  enum class Step {
+    none,
+    asking_promise,
+    asking_first_join,  // RECOVER
+    clearing_backends,  // BOOTSTRAP, ALONE, CANDIDATE, FENCED
+    taking_leave,       // STANDBY
+    finding_peer,
+    fencing_peer,
+    asking_consent,
+    refusing_legs,  // CANDIDATE
+    holding,
+    asking_peer,      // DEGRADING
+    ending_sessions,  // DRAINING, ALONE, FENCED
+    telling_peer,
+    awaiting_return,
+    stopped,  // DRAINING
+    inviting,
+    loading,
+    joining,
+    mirroring,  // ALONE
+    rewriting,  // FENCED
+  };
+  enum class DrainFor { stop, peer };
+  struct Stall {
+    bool on = false;
+    Ticket in_force = 0;
+    Ticket hello = 0;
+  };
+  struct Candidacy {
+    RequestId request = 0;
+    command::Promote words;
+    RoleState from = RoleState::standby;
+    std::string from_reason;
+    Epoch epoch = 0;
+    Uuid generation;
+  };
+  using Handler = void (RoleMachine::*)(const Event&);
+  static Handler handler_of(Reaction reaction);
+
+  // role-machine.cpp
+  void take(const Event& event);
+  void perform(EventKind kind, const Event& event);
+  /// The first thing done with any message of the peer.
+  void see_report(const NodeReport& report, const Event& event);
+  void enter(RoleState next, std::string reason);
+  void set_reason(std::string reason) { reason_ = std::move(reason); }
+  void store(Slot next);
+  void stay_stale(Slot next, std::string reason);
+  void ask(PeerBody body, Milliseconds patience);
+  void answer_peer(RequestId id, bool ok, std::string why, bool clean = false);
+  void answer_command(RequestId id, CommandAnswer answer);
+  void answer_refused(RequestId id, std::string text, std::string what_to_do, unsigned status = 409);
+  void answer_done(RequestId id, std::string text);
+  void tell(TellLevel level, std::string name, std::string text);
+  Ticket put_in_force();
+  void update_grant();
+  Ticket end_sessions(EndHow how, Milliseconds limit, std::string message);
+  Ticket end_backends();
+  void refuse_legs(Epoch epoch, Ticket ticket = 0);
+  Grant wanted_grant() const;
+  bool is_mine(Ticket ticket, const Event& event) const;
+  Epoch next_epoch() const;
+  Milliseconds silent_for(Milliseconds steady) const { return steady - peer_.silent_from; }
+  bool peer_is_active_and_heard(Milliseconds steady) const;
+  std::string self_name() const { return std::string(to_string(settings_.self)); }
+  std::string peer_name() const;
+  Kinship kinship(const NodeReport& report) const { return compare_lineages(slot_.lineage, report.lineage); }
+
+  // role-machine-recover.cpp
+  void on_begin(const Event&);
+  void begin_usable();
+  void begin_without_peer();
+  void on_decide(const Event&);
+  void decide_with_active(const NodeReport& peer);
+  void decide_with_idle(const NodeReport& peer);
+  bool may_claim(const NodeReport& peer) const;
+  bool is_joined_to(const NodeReport& master) const;
+  void become_standby(std::string reason);
+  void become_split(std::string reason);
+  void claim(const NodeReport& peer);
+  void on_step_claim(const Event&);
+  void take_up(Epoch epoch, bool clean, bool new_generation, std::string reason);
+  void on_promise(const Event&);
+  std::string objection_to(const AskPromise& ask, const NodeReport& asker) const;
+  Uuid clean_generation() const { return slot_.clean.is_none() ? was_clean_ : slot_.clean; }
+  void on_follow(const Event&);
+  void on_check_given_up(const Event&);
+  void on_give_up(const Event&);
+  void on_init(const Event&);
+  void on_first_join(const Event&);
+  void on_note_epoch(const Event&);
+  Slot fresh_slot() const;
+  void adopt_record(Slot& next, const NodeReport& master) const;
+
+  // role-machine-degrade.cpp
+  void degrade(std::string reason);
+  void on_degrade(const Event&);
+  void on_step_degrade(const Event&);
+  void go_alone();
+  void on_ask_again(const Event&);
+  void on_agree(const Event&);
+  void on_check_standby(const Event&);
+  void on_check_joined(const Event&);
+  void on_not_certain(const Event&);
+  void on_check_fork(const Event&);
+  void on_check_peer(const Event&);
+  bool step_stall(const Event&);
+  void on_step_check(const Event&);
+  void on_check_failed(const Event&);
+  void on_hold_frontends(const Event&);
+  void on_step_suspect(const Event&);
+  void on_verify_standby(const Event&);
+
+  // role-machine-promote.cpp
+  void on_stand(const Event&);
+  void on_step_promotion(const Event&);
+  void found_peer(const NodeReport& peer);
+  void found_silence();
+  std::string loss_text() const;
+  void ask_consent(const NodeReport& peer);
+  void begin_takeover();
+  void finish_takeover();
+  void fall_back(std::string text, std::string what_to_do, std::string accept_loss_since = {});
+  void on_give_way(const Event&);
+  void on_already_master(const Event&);
+
+  // role-machine-fence.cpp
+  void fence(std::string reason);
+  void on_fence_by_epoch(const Event&);
+  void on_fence_by_order(const Event&);
+  void on_already_out(const Event&);
+  void on_fence_unwritable(const Event&);
+  void on_write_again(const Event&);
+  void on_step_fence(const Event&);
+  void fence_done();
+  void on_yield(const Event&);
+  void on_confirm(const Event&);
+  void on_confirm_when_done(const Event&);
+
+  // role-machine-stop.cpp
+  void leave();
+  void on_leave(const Event&);
+  void on_ask_leave(const Event&);
+  void on_step_leave(const Event&);
+  void on_stop_later(const Event&);
+  void on_drain(const Event&);
+  void drain_to_stop();
+  void on_drain_for_peer(const Event&);
+  void on_stop_together(const Event&);
+  void on_step_drain(const Event&);
+  void drained(bool all_matched);
+  void on_check_return(const Event&);
+  void on_await_return(const Event&);
+  void on_record_clean(const Event&);
+  void on_not_joined(const Event&);
+  void answer_leaving(bool clean);
+
+  // role-machine-bootstrap.cpp
+  void on_degrade_first(const Event&);
+  bool accept_begin(const Event&);
+  void on_invite(const Event&);
+  void invite();
+  void on_step_bootstrap(const Event&);
+  void load();
+  void on_note_progress(const Event&);
+  void on_finish_load(const Event&);
+  void on_abort_load(const Event&);
+  void on_check_lease(const Event&);
+  bool holds_lease(RequestId id, const std::string& lease);
+  void mirror();
+  void drop_bootstrap(const std::string& why);
+  void end_bootstrap(const std::string& why);
+  void on_make_room(const Event&);
+  std::string objection_to_load(const NodeReport& master) const;
+  void on_step_clear(const Event&);
+  void on_check_load(const Event&);
+  void on_check_loader(const Event&);
+  void on_take_join(const Event&);
+  void on_join_again(const Event&);
+  void on_drop_load(const Event&);
+  void on_acknowledge(const Event&);
+
+  // role-texts.cpp
+  void on_ignored(const Event&) {}
+  void on_noted(const Event&) {}
+  void on_refuse(const Event&);
+  void on_refuse_peer(const Event&);
+  std::string refusal() const;
+  std::string recover_refusal() const;
+  std::string postmaster_refusal() const;
+
+  MachineSettings settings_;
+  std::function<Uuid()> new_uuid_;
+  Uuid boot_;
+  std::uint64_t reports_ = 0;
+
+  Now now_;
+  RoleState state_ = RoleState::recover;
+  Step step_ = Step::none;
+  std::string reason_ = "the relay is starting";
+  Now since_;
+  SlotsFound found_ = SlotsFound::none;
+  bool begun_ = false;
+  Slot slot_;    ///< what is durable, or is being made so
+  Slot before_;  ///< what was durable before this event
+  SlotsFound found_before_ = SlotsFound::none;
+  Uuid was_clean_;  ///< the slot's `clean` as this process found it; counts only in RECOVER
+  PeerView peer_;
+  std::vector<Action> actions_;
+
+  Ticket last_ticket_ = 0;
+  Ticket awaited_ = 0;          ///< of the floor
+  Ticket asked_ = 0;            ///< of the peer
+  std::optional<Grant> grant_;  ///< the last one that was set
+  Stall stall_;
+  std::optional<Milliseconds> deadline_;  ///< of the present step
+
+  bool postmaster_ok_ = true;
+  Milliseconds postmaster_patience_{0};  ///< steady: until then new frontends wait for it
+  std::string postmaster_why_;
+  bool suspect_ = false;       ///< R9: a session had an open unit when the own postmaster was lost
+  Ticket suspect_ticket_ = 0;  ///< the question whether that is so
+
+  std::string stale_reason_;
+  std::string bad_note_;     ///< what is wrong with the slot files
+  bool unrelated_ = false;   ///< R8: nothing in common
+  bool fork_alarm_ = false;  ///< R8, seen by the active node
+  Epoch claimed_ = 0;
+  Candidacy candidacy_;
+  std::vector<RequestId> fence_requests_;  ///< of the peer, answered when the sessions are ended
+  RequestId fence_order_ = 0;
+  bool storage_bad_ = false;
+  DrainFor drain_for_ = DrainFor::stop;
+  bool stop_wanted_ = false;
+  bool stopped_ = false;
+  RequestId leaving_request_ = 0;
+  Uuid left_boot_;
+  RequestId init_request_ = 0;
+  RequestId clear_request_ = 0;  ///< of the peer: bootstrap_begin, waiting for local backends to end
+  std::optional<BootstrapView> bootstrap_;
+};
+
+/// "2026-01-31T12:00:00Z" for milliseconds since 1970.
+std::string iso_time(Milliseconds wall);
+
+}  // namespace pgtandem

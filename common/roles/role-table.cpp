@@ -1,0 +1,263 @@
+#include "common/roles/role-table.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace pgtandem {
+namespace {
+
+using Row = std::array<Reaction, kRoleStates>;
+
+// clang-format off
+std::array<Row, kEventKinds> make_table() {
+  using enum Reaction;
+  return {{
+    // RECOVER, STALE, BOOTSTRAP, STANDBY, CANDIDATE, MASTER, DEGRADING, ALONE, DRAINING, FENCED, SPLIT
+    /* start */ {begin, ignored, ignored, ignored, ignored, ignored, ignored, ignored, ignored, ignored, ignored},
+    /* stop */ {leave, leave, leave, ask_leave, leave, drain, stop_later, drain, drain, leave, leave},
+    /* tick */ {check_time, check_time, check_load, check_time, ignored,
+        check_time, ignored, check_lease, check_return, write_again, check_time},
+    /* store_failed */ {fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable,
+        fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable},
+    /* standby_failed */ {ignored, ignored, ignored, ignored, ignored,
+        degrade, ignored, ignored, degrade, ignored, ignored},
+    /* stalled */ {noted, noted, noted, noted, noted, check_peer, ask_again, check_peer, check_peer, noted, noted},
+    /* postmaster_lost */ {noted, noted, noted, noted, noted,
+        hold_frontends, noted, hold_frontends, noted, noted, noted},
+    /* postmaster_back */ {noted, noted, noted, noted, noted, verify_standby, noted, noted, noted, noted, noted},
+    /* in_force */ {ignored, ignored, ignored, ignored, ignored,
+        step_check, step_degrade, step_bootstrap, step_drain, ignored, ignored},
+    /* sessions_ended */ {ignored, ignored, ignored, ignored, ignored,
+        step_suspect, ignored, step_bootstrap, step_drain, step_fence, ignored},
+    /* legs_refused */ {ignored, ignored, ignored, ignored, step_promotion,
+        ignored, ignored, ignored, ignored, ignored, ignored},
+    /* backends_ended */ {ignored, ignored, step_clear, ignored, step_promotion,
+        ignored, ignored, step_bootstrap, ignored, step_fence, ignored},
+    /* peer_report */ {decide, follow, check_loader, check_joined, noted,
+        check_standby, noted, check_fork, await_return, noted, check_given_up},
+    /* higher_epoch */ {note_epoch, note_epoch, note_epoch, not_certain, give_way,
+        fence_by_epoch, fence_by_epoch, fence_by_epoch, fence_by_epoch, note_epoch, note_epoch},
+    /* ask_promise */ {promise, promise, promise, promise, refuse_peer,
+        refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer},
+    /* agree_degrade */ {agree, agree, agree, agree, agree,
+        refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer},
+    /* fence_yourself */ {confirm, confirm, confirm, confirm, refuse_peer,
+        yield, refuse_peer, refuse_peer, yield, confirm_when_done, refuse_peer},
+    /* leaving */ {not_joined, not_joined, not_joined, record_clean, not_joined,
+        drain_for_peer, not_joined, not_joined, stop_together, not_joined, not_joined},
+    /* bootstrap_target */ {make_room, make_room, make_room, make_room, refuse_peer,
+        refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer},
+    /* join */ {first_join, refuse_peer, take_join, join_again, refuse_peer,
+        refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer, refuse_peer},
+    /* bootstrap_dropped */ {acknowledge, acknowledge, drop_load, drop_load, acknowledge,
+        acknowledge, acknowledge, acknowledge, acknowledge, acknowledge, acknowledge},
+    /* peer_answer */ {step_claim, ignored, ignored, step_leave, step_promotion,
+        step_check, step_degrade, step_bootstrap, step_drain, ignored, ignored},
+    /* peer_silent */ {step_claim, ignored, ignored, step_leave, step_promotion,
+        check_failed, step_degrade, step_bootstrap, step_drain, ignored, ignored},
+    /* init */ {init, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse},
+    /* promote */ {stand, stand, refuse, stand, refuse,
+        already_master, already_master, already_master, refuse, refuse, stand},
+    /* fence */ {already_out, already_out, already_out, already_out, refuse,
+        fence_by_order, fence_by_order, fence_by_order, fence_by_order, already_out, already_out},
+    /* give_up */ {give_up, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, give_up},
+    /* bootstrap_begin */ {refuse, refuse, refuse, refuse, refuse,
+        degrade_first, refuse, invite, refuse, refuse, refuse},
+    /* bootstrap_progress */ {refuse, refuse, refuse, refuse, refuse,
+        refuse, refuse, note_progress, refuse, refuse, refuse},
+    /* bootstrap_finish */ {refuse, refuse, refuse, refuse, refuse,
+        refuse, refuse, finish_load, refuse, refuse, refuse},
+    /* bootstrap_abort */ {refuse, refuse, refuse, refuse, refuse,
+        refuse, refuse, abort_load, refuse, refuse, refuse},
+  }};
+}
+// clang-format on
+
+const std::array<Row, kEventKinds>& table() {
+  static const std::array<Row, kEventKinds> cells = make_table();
+  return cells;
+}
+
+constexpr std::array<std::string_view, kEventKinds> kEventNames = {"start",
+                                                                   "stop",
+                                                                   "tick",
+                                                                   "store_failed",
+                                                                   "standby_failed",
+                                                                   "stalled",
+                                                                   "postmaster_lost",
+                                                                   "postmaster_back",
+                                                                   "in_force",
+                                                                   "sessions_ended",
+                                                                   "legs_refused",
+                                                                   "backends_ended",
+                                                                   "peer_report",
+                                                                   "higher_epoch",
+                                                                   "ask_promise",
+                                                                   "agree_degrade",
+                                                                   "fence_yourself",
+                                                                   "leaving",
+                                                                   "bootstrap_target",
+                                                                   "join",
+                                                                   "bootstrap_dropped",
+                                                                   "peer_answer",
+                                                                   "peer_silent",
+                                                                   "init",
+                                                                   "promote",
+                                                                   "fence",
+                                                                   "give_up",
+                                                                   "bootstrap_begin",
+                                                                   "bootstrap_progress",
+                                                                   "bootstrap_finish",
+                                                                   "bootstrap_abort"};
+
+struct ReactionInfo {
+  std::string_view name;
+  std::vector<RoleState> next;
+};
+
+// clang-format off
+std::vector<ReactionInfo> make_reactions() {
+  using enum RoleState;
+  return {
+    {"ignored", {}},
+    {"noted", {}},
+    {"begin", {split, master, alone}},
+    {"decide", {stale, standby, split}},
+    {"step_claim", {master, alone}},
+    {"init", {master, alone}},
+    {"leave", {}},
+    {"ask_leave", {}},
+    {"drain", {draining}},
+    {"stop_later", {}},
+    {"step_leave", {}},
+    {"step_drain", {degrading}},
+    {"check_return", {degrading}},
+    {"await_return", {master, degrading}},
+    {"record_clean", {}},
+    {"drain_for_peer", {draining}},
+    {"stop_together", {}},
+    {"not_joined", {}},
+    {"check_time", {}},
+    {"write_again", {recover}},
+    {"fence_unwritable", {fenced}},
+    {"fence_by_epoch", {fenced}},
+    {"fence_by_order", {fenced}},
+    {"already_out", {}},
+    {"yield", {fenced}},
+    {"step_fence", {recover}},
+    {"confirm", {stale}},
+    {"confirm_when_done", {}},
+    {"note_epoch", {}},
+    {"degrade", {degrading}},
+    {"step_degrade", {alone, draining}},
+    {"ask_again", {}},
+    {"check_peer", {}},
+    {"step_check", {}},
+    {"check_failed", {degrading}},
+    {"check_standby", {degrading}},
+    {"check_joined", {stale}},
+    {"agree", {stale}},
+    {"hold_frontends", {}},
+    {"step_suspect", {degrading}},
+    {"verify_standby", {degrading}},
+    {"promise", {stale, standby}},
+    {"refuse_peer", {}},
+    {"follow", {}},
+    {"not_certain", {stale}},
+    {"check_fork", {}},
+    {"check_given_up", {recover}},
+    {"give_up", {stale}},
+    {"stand", {candidate}},
+    {"step_promotion", {alone, recover, stale, standby, split}},
+    {"give_way", {recover, stale, standby, split}},
+    {"already_master", {}},
+    {"degrade_first", {degrading}},
+    {"invite", {}},
+    {"step_bootstrap", {master, degrading}},
+    {"note_progress", {}},
+    {"finish_load", {}},
+    {"abort_load", {}},
+    {"check_lease", {}},
+    {"make_room", {bootstrap}},
+    {"step_clear", {stale}},
+    {"check_load", {stale}},
+    {"check_loader", {stale}},
+    {"take_join", {standby}},
+    {"first_join", {standby}},
+    {"join_again", {}},
+    {"drop_load", {stale}},
+    {"acknowledge", {}},
+    {"refuse", {}},
+  };
+}
+// clang-format on
+
+const ReactionInfo& info(Reaction reaction) {
+  static const std::vector<ReactionInfo> all = make_reactions();
+  return all[std::size_t(reaction)];
+}
+
+}  // namespace
+
+Reaction reaction_to(EventKind event, RoleState state) {
+  return table()[std::size_t(event)][std::size_t(state)];
+}
+std::string_view to_string(EventKind event) {
+  return kEventNames[std::size_t(event)];
+}
+std::string_view to_string(Reaction reaction) {
+  return info(reaction).name;
+}
+std::span<const RoleState> next_states(Reaction reaction) {
+  return info(reaction).next;
+}
+
+EventKind kind_of(const PeerBody& body) {
+  constexpr std::array kKinds = {EventKind::peer_report,   EventKind::ask_promise,
+                                 EventKind::agree_degrade, EventKind::fence_yourself,
+                                 EventKind::leaving,       EventKind::bootstrap_target,
+                                 EventKind::join,          EventKind::bootstrap_dropped};
+  static_assert(kKinds.size() == std::variant_size_v<PeerBody>);
+  return kKinds[body.index()];
+}
+
+EventKind kind_of(const OperatorCommand& command) {
+  constexpr std::array kKinds = {EventKind::init,
+                                 EventKind::promote,
+                                 EventKind::fence,
+                                 EventKind::give_up,
+                                 EventKind::bootstrap_begin,
+                                 EventKind::bootstrap_progress,
+                                 EventKind::bootstrap_finish,
+                                 EventKind::bootstrap_abort};
+  static_assert(kKinds.size() == std::variant_size_v<OperatorCommand>);
+  return kKinds[command.index()];
+}
+
+EventKind kind_of(const Event& event) {
+  if (const auto* asked = std::get_if<event::PeerAsked>(&event)) return kind_of(asked->request.body);
+  if (const auto* ordered = std::get_if<event::Ordered>(&event)) return kind_of(ordered->command);
+  constexpr std::array kKinds = {EventKind::start,
+                                 EventKind::stop,
+                                 EventKind::tick,
+                                 EventKind::store_failed,
+                                 EventKind::standby_failed,
+                                 EventKind::stalled,
+                                 EventKind::postmaster_lost,
+                                 EventKind::postmaster_back,
+                                 EventKind::in_force,
+                                 EventKind::sessions_ended,
+                                 EventKind::legs_refused,
+                                 EventKind::backends_ended,
+                                 EventKind::peer_report,
+                                 EventKind::peer_report,
+                                 EventKind::peer_answer,
+                                 EventKind::peer_silent,
+                                 EventKind::higher_epoch,
+                                 EventKind::init};
+  static_assert(kKinds.size() == std::variant_size_v<Event>);
+  return kKinds[event.index()];
+}
+
+}  // namespace pgtandem
