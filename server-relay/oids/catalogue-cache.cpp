@@ -70,13 +70,17 @@ class CatalogueCache::State : public std::enable_shared_from_this<State> {
 
 std::optional<MapPtr> CatalogueCache::State::ask(const std::string& database,
                                                  const std::shared_ptr<Answer>& answer) {
-  const std::lock_guard lock(mutex_);
-  if (closed_) return MapPtr();
-  Entry& asked = entry(database);
-  const std::uint64_t wanted = asked.wanted->load();
-  if (asked.tried == wanted && (asked.tried_well || Clock::now() < asked.retry_at)) return asked.map;
-  asked.waiters.push_back({wanted, answer});
-  if (!asked.loading) start(database);
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return MapPtr();
+    Entry& asked = entry(database);
+    const std::uint64_t wanted = asked.wanted->load();
+    if (asked.tried == wanted && (asked.tried_well || Clock::now() < asked.retry_at)) return asked.map;
+    asked.waiters.push_back({wanted, answer});
+    first = !std::exchange(asked.loading, true);
+  }
+  if (first) start(database);
   return std::nullopt;
 }
 
@@ -91,9 +95,8 @@ CatalogueCache::State::Entry& CatalogueCache::State::entry(const std::string& da
   return entries_[database];
 }
 
-/// With the mutex held.
+/// Without the mutex: the load may run at once.
 void CatalogueCache::State::start(const std::string& database) {
-  entry(database).loading = true;
   asio::co_spawn(executor_, load(shared_from_this(), database), [database](std::exception_ptr failure) {
     if (failure) log::error("oid-catalogue-load-broken", {{"database", database}});
   });
@@ -133,11 +136,11 @@ void CatalogueCache::State::loaded(const std::string& database, std::uint64_t ve
   }
   std::vector<Waiter> served;
   MapPtr answer;
+  bool again = false;
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     Entry& done = entry(database);
-    done.loading = false;
     done.tried = version;
     done.tried_well = map.ok();
     if (map) {
@@ -150,8 +153,10 @@ void CatalogueCache::State::loaded(const std::string& database, std::uint64_t ve
         done.waiters, [version](const Waiter& waiter) { return waiter.wanted > version; });
     served.assign(rest.begin(), rest.end());
     done.waiters.erase(rest.begin(), rest.end());
-    if (!done.waiters.empty()) start(database);
+    again = !done.waiters.empty();
+    done.loading = again;
   }
+  if (again) start(database);
   for (const Waiter& waiter : served) waiter.answer->complete(answer);
 }
 
