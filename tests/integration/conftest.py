@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import harness  # noqa: E402
-from harness import places, process  # noqa: E402
+from harness import Mirror, Pair, places, process  # noqa: E402
 
 SHOWN_LOG_LINES = 40
 
@@ -85,15 +85,99 @@ def pytest_sessionfinish(session):
     harness.end_everything()
 
 
+class Shared:
+    """One object for many tests, made anew when a test left it unhealthy: one failure must not fail all that follow."""
+
+    GIVE_UP = 3  # beginnings that failed in a row: then every test fails at once instead of after a time limit
+
+    def __init__(self, make):
+        self.make, self.object, self.failed = make, None, 0
+
+    def get(self):
+        if self.object is not None and not self._healthy():
+            self.end()
+        if self.object is None:
+            assert self.failed < self.GIVE_UP, f"{self.make.__name__} could not be started {self.failed} times"
+            made = self.make()
+            try:
+                made.start()
+            except BaseException:
+                self.failed += 1
+                raise
+            self.object, self.failed = made, 0
+        return self.object
+
+    def _healthy(self) -> bool:
+        try:
+            return self.object.healthy()
+        except Exception:
+            return False
+
+    def end(self):
+        if self.object is not None:
+            self.object.end()
+            self.object = None
+
+
+@pytest.fixture(scope="session")
+def shared_pair():
+    shared = Shared(Pair)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture(scope="session")
+def shared_mirror():
+    shared = Shared(Mirror)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture
+def pair(shared_pair):
+    """A healthy pair, shared with other tests: leave it so."""
+    return shared_pair.get()
+
+
+@pytest.fixture
+def mirror(shared_mirror):
+    """A healthy flags-only relay with its two servers, shared with other tests: leave it so."""
+    return shared_mirror.get()
+
+
+@pytest.fixture
+def own_pair():
+    """A pair of this test's own, to be damaged."""
+    with Pair() as made:
+        yield made
+
+
+@pytest.fixture
+def parted_pair():
+    """A pair of this test's own with fault proxies between the hosts."""
+    with Pair(network=True) as made:
+        yield made
+
+
+@pytest.fixture
+def own_mirror():
+    with Mirror() as made:
+        yield made
+
+
 @pytest.fixture(autouse=True)
 def nothing_stays_behind(request):
     """Programs that a test started and did not end are ended for it; those of wider fixtures stay."""
+    wide = {request.getfixturevalue(name) for name in ("shared_pair", "shared_mirror") if name in request.fixturenames}
     before = set(map(id, process.running_programs()))
     yield
-    wide = request.session.stash.get(WIDE, set())
+    kept = {id(p) for shared in wide if shared.object for p in programs_of(shared.object)}
     for program in reversed(process.running_programs()):
-        if id(program) not in before and id(program) not in wide:
+        if id(program) not in before and id(program) not in kept:
             program.end()
 
 
-WIDE = pytest.StashKey()
+def programs_of(thing):
+    if isinstance(thing, Mirror):
+        return [thing.master, thing.standby, thing.relay]
+    return [part for node in thing.nodes.values() for part in (node.postgres, node.relay)]

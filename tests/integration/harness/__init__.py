@@ -7,16 +7,18 @@ from .compare import digest, same
 from .control import Control, ControlError
 from .fault_proxy import FaultProxy
 from .forwarder import Forwarder
+from .mirror import Mirror
 from .places import free_port, passfile_line, program, programs_exist, work_folder
 from .postgres import APP_PASSWORD, Postgres
 from .process import Program, end_everything
 from .recorder import Recorder
 from .relay import Pair, Relay, Tool
+from .sampler import MemoryWatch
 from .sshd import Sshd
 from .waiting import holds, wait_until
 
 __all__ = [
-    "APP_PASSWORD", "Control", "ControlError", "FaultProxy", "Forwarder", "Pair", "Postgres", "Program", "Recorder",
+    "APP_PASSWORD", "Control", "ControlError", "FaultProxy", "Forwarder", "MemoryWatch", "Mirror", "Pair", "Postgres", "Program", "Recorder",
     "Relay", "Sshd", "Tool", "digest", "end_everything", "free_port", "holds", "passfile_line", "program",
     "programs_exist", "same", "wait_until", "work_folder",
 ]

@@ -152,6 +152,12 @@ class Program:
         """Resident memory in bytes, the process alone."""
         return int(read(f"/proc/{self.process.pid}/statm").split()[1]) * PAGE
 
+    def memory(self) -> int:
+        """Memory in bytes of the process and its descendants, shared pages divided among their users."""
+        found = [re.search(r"^Pss:\s+(\d+)", read(f"/proc/{pid}/smaps_rollup"), re.M)
+                 for pid in [self.process.pid, *descendants(self.process.pid)]]
+        return sum(int(match.group(1)) * 1024 for match in found if match)
+
     def open_files(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 

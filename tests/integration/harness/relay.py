@@ -161,6 +161,11 @@ class Pair:
         wait_until(joined, timeout, f"{master} to be master and {other} to be joined")
         return self
 
+    def healthy(self) -> bool:
+        """Everything runs, a is master and b joined, as after start()."""
+        return (all(n.postgres.running() and n.relay.running() for n in self.nodes.values())
+                and self.a.relay.state() == "MASTER" and self.b.relay.state() == "STANDBY" and self.a.relay.joined())
+
     def end(self):
         for node in reversed(self.nodes.values()):
             node.relay.end()
@@ -258,7 +263,7 @@ class Tool:
     def time_of_silence(self, node) -> str:
         """The time that `promote` shows, from which on the silent master's writes may exist there alone."""
         shown = self.run("promote", "--node", node, check=False)
-        found = re.search(r"--accept-loss-since[= ]'?\"?([0-9TZ:.+-]+)", shown.stdout + shown.stderr)
+        found = re.search(r"--accept-loss-since[= ]'?\"?(unknown|[0-9TZ:.+-]+)", shown.stdout + shown.stderr)
         assert found, f"promote does not show since when the master is silent:\n{shown.stdout}{shown.stderr}"
         return found.group(1)
 

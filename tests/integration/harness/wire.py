@@ -144,7 +144,7 @@ class Wire:
             if kind == b"E":
                 raise WireError(fields(body))
             if kind == b"S":
-                name, value = body.rstrip(b"\0").split(b"\0", 1)
+                name, value = body[:-1].split(b"\0")
                 self.parameters[name.decode()] = value.decode()
             if kind == b"K":
                 self.cancel_key = body

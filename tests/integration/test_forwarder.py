@@ -1,0 +1,286 @@
+"""The forwarder follows the master of the highest epoch, lets connections wait, and is plain TCP underneath."""
+import concurrent.futures
+import contextlib
+import http.server
+import json
+import socket
+import threading
+import time
+
+import psycopg
+import pytest
+
+from harness import Forwarder, holds, wait_until
+
+
+class StandIn:
+    """A relay as a forwarder sees it: a control port with a status, and a port that says who it is and echoes."""
+
+    def __init__(self, node):
+        self.node = node
+        self.state, self.epoch = "STANDBY", 1
+        self.connections = 0
+        stand_in = self
+
+        class Control(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                if self.path.startswith("/v1/watch"):
+                    self.send_response(200)
+                    self.send_header("Content-Type", "text/event-stream")
+                    self.end_headers()
+                    with contextlib.suppress(OSError):
+                        while not stand_in.closing.is_set():
+                            self.wfile.write(f"data: {json.dumps(stand_in.status())}\n\n".encode())
+                            self.wfile.flush()
+                            stand_in.closing.wait(0.05)
+                    self.close_connection = True
+                    return
+                body = json.dumps(stand_in.status()).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.closing = threading.Event()
+        self.control = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Control)
+        self.control.daemon_threads = True
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.open = []
+        threading.Thread(target=self.control.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def status(self):
+        other = "b" if self.node == "a" else "a"
+        master = self.node if self.state in ("MASTER", "ALONE") else other
+        return {"version": "0.1.0", "node": self.node, "mode": "pair", "protocol": "postgres", "discipline": "classic",
+                "uptime_s": 1,
+                "role": {"state": self.state, "epoch": self.epoch, "master": master, "data_node": master,
+                         "generation": "00000000-0000-4000-8000-000000000001", "sync": True, "reason": "", "since_s": 1},
+                "nodes": {}, "record": {"payload": "", "mac": ""}, "peer": None, "postmaster": {"ok": True},
+                "sessions": {"open": 0, "total": 0, "refused": 0},
+                "traffic": {"units": 0, "frontend_bytes": 0, "backend_bytes": 0, "standby_bytes": 0},
+                "standby": {"joined": True, "stale_reason": "", "lag_units": 0}, "differences": {"writes": 0, "reads": 0},
+                "bootstrap": None, "events": [], "hint": ""}
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                self.open.append(connection)
+                threading.Thread(target=self.echo, args=(connection,), daemon=True).start()
+
+    def echo(self, connection):
+        """Says who it is, then echoes until the client's end of stream, then says goodbye."""
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(self.node.encode())
+            while data := connection.recv(1 << 16):
+                connection.sendall(data)
+            connection.sendall(b"bye")
+
+    @property
+    def ports(self):
+        return self.listener.getsockname()[1], self.control.server_address[1]
+
+    def close(self):
+        self.closing.set()
+        self.listener.close()
+        for connection in self.open:
+            connection.close()
+        self.control.shutdown()
+        self.control.server_close()
+
+
+@pytest.fixture
+def stand_ins():
+    made = StandIn("a"), StandIn("b")
+    yield made
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def forwarder(stand_ins):
+    with Forwarder([one.ports for one in stand_ins], connect_wait="20s") as started:
+        yield started
+
+
+def connect(forwarder, timeout=10):
+    return socket.create_connection(("127.0.0.1", forwarder.port), timeout)
+
+
+def who(forwarder, timeout=10) -> str:
+    """The name of the stand-in that a new connection reaches."""
+    with connect(forwarder, timeout) as client:
+        return client.recv(1).decode()
+
+
+def test_it_reaches_the_master(stand_ins, forwarder):
+    """New connections go to the relay whose state is active, in every active state and in no other."""
+    a, b = stand_ins
+    for state in ("MASTER", "ALONE", "DEGRADING", "DRAINING"):
+        a.state, b.state = "STANDBY", state
+        b.epoch += 1
+        a.epoch = b.epoch
+        assert who(forwarder) == "b"
+        a.state, b.state = state, "STALE"
+        a.epoch = b.epoch = b.epoch + 1
+        wait_until(lambda: who(forwarder) == "a", 5, "the forwarder to follow")
+
+
+def test_the_higher_epoch_wins(stand_ins, forwarder):
+    """When two relays claim to be active, the one of the higher epoch is followed."""
+    a, b = stand_ins
+    a.state, a.epoch = "ALONE", 4
+    assert who(forwarder) == "a"
+    b.state, b.epoch = "ALONE", 5
+    wait_until(lambda: who(forwarder) == "b", 5, "the forwarder to follow")
+    holds(lambda: who(forwarder) == "b", 1, "it stays there")
+
+
+def test_it_ends_the_sessions_of_the_old_master(stand_ins, forwarder):
+    """When the master changes, sessions that hang on the old one are ended, so that their clients connect again."""
+    a, b = stand_ins
+    a.state = "MASTER"
+    with connect(forwarder) as client:
+        assert client.recv(1) == b"a"
+        b.state, b.epoch, a.state = "ALONE", 2, "FENCED"
+        client.settimeout(10)
+        try:
+            assert client.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    assert who(forwarder) == "b"
+
+
+def test_it_never_follows_a_lower_epoch(stand_ins, forwarder):
+    """An epoch that was seen is remembered, on disk too: a master of a lower one is not followed after a restart either."""
+    a, b = stand_ins
+    a.state, a.epoch = "ALONE", 7
+    assert who(forwarder) == "a"
+    a.state, b.state, b.epoch = "STALE", "MASTER", 6
+    for _ in range(2):
+        with connect(forwarder, 2) as client:
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+        assert b.connections == 0
+        forwarder.kill()
+        forwarder.start()
+    b.epoch = 7
+    assert who(forwarder) == "b"
+
+
+def test_connections_wait_for_a_master(stand_ins, forwarder):
+    """While no master is known new connections wait, with what they have sent, and are served when one appears."""
+    a, b = stand_ins
+    clients = [connect(forwarder) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"waiting")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.settimeout(10)
+    b.state, b.epoch = "ALONE", 2
+    for client in clients:
+        got = b""
+        while len(got) < 8:
+            got += client.recv(100)
+        assert got == b"bwaiting"
+        client.close()
+
+
+def test_a_wait_has_an_end(stand_ins):
+    """After connect_wait a PostgreSQL client is told 57P03 and why."""
+    with Forwarder([one.ports for one in stand_ins], connect_wait="500ms") as forwarder:
+        began = time.monotonic()
+        with pytest.raises(psycopg.OperationalError) as refused:
+            psycopg.connect(forwarder.tcp(), connect_timeout=10)
+        assert 0.4 < time.monotonic() - began < 5
+        assert "master" in str(refused.value)
+
+
+def test_half_close_in_both_directions(stand_ins, forwarder):
+    """A client that ends its sending still gets the answer; the end of the stream follows it."""
+    stand_ins[0].state = "MASTER"
+    with connect(forwarder) as client:
+        client.sendall(b"last words")
+        client.shutdown(socket.SHUT_WR)
+        got = b""
+        while piece := client.recv(100):
+            got += piece
+        assert got == b"alast wordsbye"
+
+
+def test_much_data_both_ways_at_once(stand_ins, forwarder):
+    """200 MB each way at the same time, in bounded memory, every byte in its place."""
+    stand_ins[0].state = "MASTER"
+    block = bytes(range(256)) * 4096
+    with connect(forwarder, 30) as client:
+        assert client.recv(1) == b"a"
+        start = forwarder.rss()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            sending = pool.submit(lambda: [client.sendall(block) for _ in range(200)])
+            received = bytearray()
+            count = 0
+            while count < 200 * len(block):
+                piece = client.recv(1 << 18)
+                assert piece, sending.exception(1)
+                received += piece
+                count += len(piece)
+                while len(received) >= len(block):
+                    assert received[:len(block)] == block
+                    del received[:len(block)]
+        assert forwarder.rss() - start < 16 << 20
+
+
+def test_a_relay_that_hangs_is_left(stand_ins, forwarder):
+    """A control port that accepts and says nothing counts as silent: the other relay is followed."""
+    a, b = stand_ins
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        with Forwarder([(hanging.getsockname()[1], hanging.getsockname()[1]), b.ports], connect_wait="20s") as other:
+            b.state = "ALONE"
+            assert who(other) == "b"
+
+
+def test_it_follows_a_promotion(own_pair):
+    """The address of the forwarder stays the application's address through the loss of the master and a promotion."""
+    with Forwarder(own_pair.forwarder_relays()) as forwarder:
+        with psycopg.connect(forwarder.tcp(), autocommit=True) as session:
+            assert session.execute("SELECT inet_server_port()").fetchone() == (own_pair.a.postgres.port,)
+            own_pair.a.relay.kill()
+            own_pair.a.postgres.kill()
+            with pytest.raises(psycopg.OperationalError):
+                session.execute("SELECT 1")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(psycopg.connect, forwarder.tcp())  # before anybody is promoted
+            own_pair.tool.promote("b", other_host_is_off=True)
+            with waiting.result(20) as session:
+                assert session.execute("SELECT inet_server_port()").fetchone() == (own_pair.b.postgres.port,)
+
+
+def test_it_starts_before_any_relay(own_pair):
+    """A workstation that boots first: its connections wait until the pair is up."""
+    for node in (own_pair.b, own_pair.a):
+        node.relay.stop()
+    with Forwarder(own_pair.forwarder_relays()) as forwarder, concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(psycopg.connect, forwarder.tcp())
+        own_pair.start_relays()
+        own_pair.wait_joined(timeout=20)
+        with waiting.result(20) as session:
+            assert session.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_it_stops_when_told(stand_ins):
+    """SIGTERM ends the forwarder at once with status 0, sessions and waiting clients included."""
+    with Forwarder([one.ports for one in stand_ins]) as forwarder:
+        stand_ins[0].state = "MASTER"
+        with connect(forwarder) as client:
+            assert client.recv(1) == b"a"
+            stand_ins[0].state = "STANDBY"
+            with connect(forwarder):
+                assert forwarder.stop(timeout=5) == 0
