@@ -83,6 +83,10 @@ struct PostmasterLost {
   std::string why;
 };
 struct PostmasterBack {};
+/// R9: the own postmaster, or a backend of it, ended under a unit that the standby may have executed.
+struct CopiesMayDiffer {
+  std::string why;
+};
 // Ends of actions on the floor.
 struct InForce {
   Ticket ticket = 0;
@@ -125,11 +129,11 @@ struct Ordered {
 };
 }  // namespace event
 
-using Event =
-    std::variant<event::Start, event::Stop, event::Tick, event::StoreFailed, event::StandbyFailed,
-                 event::Stalled, event::PostmasterLost, event::PostmasterBack, event::InForce,
-                 event::SessionsEnded, event::LegsRefused, event::BackendsEnded, event::PeerReported,
-                 event::PeerAsked, event::PeerAnswered, event::PeerSilent, event::RecordSeen, event::Ordered>;
+using Event = std::variant<event::Start, event::Stop, event::Tick, event::StoreFailed, event::StandbyFailed,
+                           event::Stalled, event::PostmasterLost, event::PostmasterBack,
+                           event::CopiesMayDiffer, event::InForce, event::SessionsEnded, event::LegsRefused,
+                           event::BackendsEnded, event::PeerReported, event::PeerAsked, event::PeerAnswered,
+                           event::PeerSilent, event::RecordSeen, event::Ordered>;
 
 /// What becomes of frontends; the same as `Service` of server-relay/keeper/floor.h.
 enum class Frontends { refuse, pass_on, wait, serve };

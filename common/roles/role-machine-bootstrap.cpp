@@ -20,7 +20,6 @@ bool RoleMachine::accept_begin(const Event& event) {
   if (bootstrap_)
     return refuse("a bootstrap is under way already", "wait for it, or `pgtandem bootstrap --abort`", 409);
   if (stall_.on) return refuse("the relay has just stood still", "try again in a moment", 409);
-  if (!postmaster_ok_) return refuse(postmaster_refusal(), "start the postmaster, then bootstrap again", 409);
   if (settings_.has_peer && silent_for(now_.steady) >= settings_.standby_timeout) {
     return refuse("the relay of node " + peer_name() + " does not answer", "start it, then bootstrap again",
                   409);
@@ -108,6 +107,8 @@ bool RoleMachine::holds_lease(RequestId id, const std::string& lease) {
 void RoleMachine::on_note_progress(const Event& event) {
   const auto& ordered = std::get<event::Ordered>(event);
   const auto& progress = std::get<command::BootstrapProgress>(ordered.command);
+  const bool ends = bootstrap_ && (step_ == Step::joining || step_ == Step::mirroring);
+  if (ends && bootstrap_->lease == progress.lease) return answer_done(ordered.id, {});
   if (!holds_lease(ordered.id, progress.lease)) return;
   bootstrap_->phase = progress.phase;
   bootstrap_->text = progress.text;

@@ -151,24 +151,22 @@ void RoleMachine::on_check_failed(const Event& event) {
   step_stall(event);
 }
 
+/// Only new frontends are held: whether sessions live on is for their own legs to tell. (Later the standby's
+/// legs take over here, hard point 10.)
 void RoleMachine::on_hold_frontends(const Event&) {
-  if (bootstrap_) drop_bootstrap("the postmaster of the master was lost");
   tell(TellLevel::error, "postmaster-lost", postmaster_refusal());
-  if (suspect_ticket_ != 0 || !slot_.sync) return;
-  suspect_ticket_ = end_sessions(EndHow::at_once, Milliseconds{0}, "the postmaster of the master was lost");
 }
 
-/// R9: with an open unit at the loss, either server may have committed what the other has not.
-void RoleMachine::on_step_suspect(const Event& event) {
-  if (!is_mine(suspect_ticket_, event)) return;
-  suspect_ticket_ = 0;
-  suspect_ = suspect_ || !std::get<event::SessionsEnded>(event).all_matched;
+/// R9: either server may have committed what the other has not. While the postmaster is away the standby
+/// still has all that was acknowledged and may be promoted; it is stale when this node serves again.
+void RoleMachine::on_doubt(const Event& event) {
+  suspect_ = true;
+  stale_reason_ = std::get<event::CopiesMayDiffer>(event).why;
   if (postmaster_ok_) on_verify_standby(event);
 }
 
 void RoleMachine::on_verify_standby(const Event&) {
-  if (suspect_ticket_ != 0 || !suspect_) return;
-  degrade("the master's postmaster was lost with statements open: the two copies may differ (R9)");
+  if (suspect_ && state_ == RoleState::master) degrade("the two copies may differ (R9): " + stale_reason_);
 }
 
 }  // namespace pgtandem

@@ -23,7 +23,7 @@ void RoleMachine::on_stand(const Event& event) {
   }
   if (step_ != Step::none)
     return answer_refused(id, "the two nodes are agreeing on a role", "try again in a moment");
-  if (!postmaster_ok_) {
+  if (!postmaster_ok_ && now_.steady >= postmaster_patience_) {
     return answer_refused(id,
                           "the postmaster " + settings_.postmaster + " of node " + self_name() +
                               " does not answer: " + postmaster_why_,

@@ -59,7 +59,6 @@ void RoleMachine::on_drain(const Event&) {
 
 void RoleMachine::drain_to_stop() {
   if (bootstrap_) end_bootstrap("the master's relay is stopping");
-  suspect_ = suspect_ || suspect_ticket_ != 0;
   drain_for_ = DrainFor::stop;
   enter(RoleState::draining, "the relay is stopping");
   step_ = Step::ending_sessions;
@@ -69,7 +68,6 @@ void RoleMachine::drain_to_stop() {
 void RoleMachine::on_drain_for_peer(const Event& event) {
   const auto& asked = std::get<event::PeerAsked>(event);
   if (!slot_.sync || kinship(asked.request.report) != Kinship::same) return on_not_joined(event);
-  suspect_ = suspect_ || suspect_ticket_ != 0;
   leaving_request_ = asked.id;
   left_boot_ = asked.request.report.boot;
   drain_for_ = DrainFor::peer;
@@ -97,7 +95,7 @@ void RoleMachine::on_step_drain(const Event& event) {
 }
 
 void RoleMachine::drained(bool all_matched) {
-  const bool clean = all_matched && slot_.sync && !suspect_ && postmaster_ok_;
+  const bool clean = all_matched && slot_.sync && !suspect_;
   if (drain_for_ == DrainFor::peer) {
     if (!clean) return degrade("the standby's relay stopped while statements were open");
     answer_leaving(true);

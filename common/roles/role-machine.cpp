@@ -73,7 +73,7 @@ RoleMachine::Handler RoleMachine::handler_of(Reaction reaction) {
                                                                 &M::on_check_joined,
                                                                 &M::on_agree,
                                                                 &M::on_hold_frontends,
-                                                                &M::on_step_suspect,
+                                                                &M::on_doubt,
                                                                 &M::on_verify_standby,
                                                                 &M::on_promise,
                                                                 &M::on_refuse_peer,
@@ -205,7 +205,6 @@ void RoleMachine::enter(RoleState next, std::string reason) {
   since_ = now_;
   awaited_ = 0;
   asked_ = 0;
-  suspect_ticket_ = 0;
   deadline_.reset();
   if (!is_active(next) || next == RoleState::degrading) stall_ = {};
   if (next != RoleState::recover) was_clean_ = {};
@@ -372,7 +371,7 @@ Grant RoleMachine::wanted_grant() const {
     case RoleState::master:
     case RoleState::alone: {
       const bool copying = bootstrap_ && step_ != Step::none && step_ != Step::inviting;
-      const bool pause = stall_.on || suspect_ticket_ != 0 || copying;
+      const bool pause = stall_.on || copying;
       if (step_ == Step::mirroring) grant.mirrored = true;
       if (pause || (!postmaster_ok_ && now_.steady < postmaster_patience_)) {
         grant.frontends = Frontends::wait;

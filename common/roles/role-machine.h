@@ -58,6 +58,8 @@ class RoleMachine {
   [[nodiscard]] std::vector<Action> handle(Now now, const Event& event);
   /// When event::Tick is due (steady), if nothing else happens before.
   std::optional<Milliseconds> wake_at() const;
+  /// The answer to this action::AskPeer still matters; asking again is of no use otherwise.
+  bool wants(Ticket ticket) const { return ticket != 0 && (ticket == asked_ || ticket == stall_.hello); }
   /// What to send with the next request or answer; numbers it.
   NodeReport report();
 
@@ -194,7 +196,7 @@ class RoleMachine {
   void on_step_check(const Event&);
   void on_check_failed(const Event&);
   void on_hold_frontends(const Event&);
-  void on_step_suspect(const Event&);
+  void on_doubt(const Event&);
   void on_verify_standby(const Event&);
 
   // role-machine-promote.cpp
@@ -304,8 +306,7 @@ class RoleMachine {
   bool postmaster_ok_ = true;
   Milliseconds postmaster_patience_{0};  ///< steady: until then new frontends wait for it
   std::string postmaster_why_;
-  bool suspect_ = false;       ///< R9: a session had an open unit when the own postmaster was lost
-  Ticket suspect_ticket_ = 0;  ///< the question whether that is so
+  bool suspect_ = false;  ///< R9: an open unit was lost with the own postmaster
 
   std::string stale_reason_;
   std::string bad_note_;     ///< what is wrong with the slot files

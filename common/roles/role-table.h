@@ -18,6 +18,7 @@ enum class EventKind : std::uint8_t {
   stalled,
   postmaster_lost,
   postmaster_back,
+  copies_may_differ,
   in_force,
   sessions_ended,
   legs_refused,
@@ -42,7 +43,7 @@ enum class EventKind : std::uint8_t {
   bootstrap_finish,
   bootstrap_abort,
 };
-inline constexpr std::size_t kEventKinds = 31;
+inline constexpr std::size_t kEventKinds = 32;
 
 /// What a node does; docs/states.md says each in a sentence.
 enum class Reaction : std::uint8_t {
@@ -85,7 +86,7 @@ enum class Reaction : std::uint8_t {
   check_joined,
   agree,
   hold_frontends,
-  step_suspect,
+  doubt,
   verify_standby,
   promise,
   refuse_peer,

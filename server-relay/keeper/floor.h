@@ -61,6 +61,10 @@ class KeeperReports {
   virtual void stalled(Milliseconds for_how_long) = 0;
   /// The own postmaster was found lost (hard point 13), or answers again.
   virtual void own_postmaster(bool alive, const std::string& why) = 0;
+  /// The own postmaster was lost under a unit that had gone to both legs: either server may have committed what the
+  /// other has not (R9). Unlike standby_failed, the standby stays joined until the postmaster is back: it has all that
+  /// was acknowledged, and an operator may promote it. Call it before the session ends.
+  virtual void copies_may_differ(const std::string& why) { standby_failed(why); }
 };
 
 }  // namespace pgtandem
