@@ -97,9 +97,10 @@ CatalogueCache::State::Entry& CatalogueCache::State::entry(const std::string& da
 
 /// Without the mutex: the load may run at once.
 void CatalogueCache::State::start(const std::string& database) {
-  asio::co_spawn(executor_, load(shared_from_this(), database), [database](std::exception_ptr failure) {
-    if (failure) log::error("oid-catalogue-load-broken", {{"database", database}});
-  });
+  asio::co_spawn(executor_, load(shared_from_this(), database),
+                 [database](const std::exception_ptr& failure) {
+                   if (failure) log::error("oid-catalogue-load-broken", {{"database", database}});
+                 });
 }
 
 asio::awaitable<void> CatalogueCache::State::load(std::shared_ptr<State> state, std::string database) {
@@ -149,10 +150,11 @@ void CatalogueCache::State::loaded(const std::string& database, std::uint64_t ve
       done.retry_at = Clock::now() + kRetryAfter;
     }
     answer = done.map;
-    const auto rest = std::ranges::partition(
-        done.waiters, [version](const Waiter& waiter) { return waiter.wanted > version; });
-    served.assign(rest.begin(), rest.end());
-    done.waiters.erase(rest.begin(), rest.end());
+    auto& waiters = done.waiters;
+    const auto rest = std::partition(waiters.begin(), waiters.end(),
+                                     [version](const Waiter& waiter) { return waiter.wanted > version; });
+    served.assign(rest, waiters.end());
+    waiters.erase(rest, waiters.end());
     again = !done.waiters.empty();
     done.loading = again;
   }

@@ -45,20 +45,25 @@ bool answered(const PqResult<ServiceRows>& answer) {
   return failure == nullptr || (!failure->sqlstate.empty() && !failure->sqlstate.starts_with("57P"));
 }
 
-Result<void> end_backends(KeptConnections& connections, Statement statement) {
+Error still_there(const std::vector<std::vector<std::string>>& rows) {
+  return Error{"client backends have not ended in time: " + std::to_string(rows.size()) +
+               " left, the first has pid " + rows[0][0] + " (database \"" + rows[0][2] + "\", user \"" +
+               rows[0][3] + "\"): see pg_stat_activity on the server, and end it there"};
+}
+
+Result<void> end_backends(KeptConnections& connections, const Statement& statement) {
+  ServiceRows seen;
   for (;;) {
-    const PqResult<ServiceRows> answer = connections.run(statement);
+    PqResult<ServiceRows> answer = connections.run(statement);
     if (const auto* failure = std::get_if<PqFailure>(&answer)) {
-      return Error{"cannot end the client backends: " + failure->what};
+      const bool late = ServiceClock::now() >= statement.deadline;
+      return late && !seen.rows.empty() ? still_there(seen.rows)
+                                        : Error{"cannot end the client backends: " + failure->what};
     }
-    const auto& rows = std::get<ServiceRows>(answer).rows;
-    if (rows.empty()) return {};
+    seen = std::get<ServiceRows>(std::move(answer));
+    if (seen.rows.empty()) return {};
     const auto next = ServiceClock::now() + kBackendsInterval;
-    if (next >= statement.deadline || connections.stopping()) {
-      return Error{"client backends have not ended in time: " + std::to_string(rows.size()) +
-                   " left, the first has pid " + rows[0][0] + " (database \"" + rows[0][2] + "\", user \"" +
-                   rows[0][3] + "\"): see pg_stat_activity on the server, and end it there"};
-    }
+    if (next >= statement.deadline || connections.stopping()) return still_there(seen.rows);
     connections.pause(next);
   }
 }

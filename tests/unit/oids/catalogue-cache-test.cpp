@@ -68,7 +68,7 @@ struct Fixture {
           MapPtr map = co_await cache.get(wanted);
           got.push_back(std::move(map));
         },
-        [](std::exception_ptr failure) { CHECK_FALSE(failure); });
+        [](const std::exception_ptr& failure) { CHECK_FALSE(failure); });
     settle();
   }
   /// Runs whatever is ready.
@@ -189,7 +189,7 @@ TEST_CASE("a loader that throws is a failed load") {
         MapPtr map = co_await cache.get("db");
         asked = map == nullptr;
       },
-      [](std::exception_ptr failure) { CHECK_FALSE(failure); });
+      [](const std::exception_ptr& failure) { CHECK_FALSE(failure); });
   context.run();
   CHECK(asked);
 }
@@ -205,7 +205,7 @@ TEST_CASE("one who gives up waiting does not stop the load for the others") {
         const auto first = co_await (f.cache.get("db") || at_once.async_wait(asio::use_awaitable));
         gave_up = first.index() == 1;
       },
-      [](std::exception_ptr failure) { CHECK_FALSE(failure); });
+      [](const std::exception_ptr& failure) { CHECK_FALSE(failure); });
   f.ask();
   while (!gave_up) f.settle();
   f.answer(good_pair());
@@ -224,7 +224,7 @@ TEST_CASE("destroying the cache lets those who wait go on") {
         const MapPtr map = co_await cache->get("db");
         resumed += map == nullptr ? 1 : 0;
       },
-      [](std::exception_ptr failure) { CHECK_FALSE(failure); });
+      [](const std::exception_ptr& failure) { CHECK_FALSE(failure); });
   context.poll();
   REQUIRE(loads.open() == 1);
   cache.reset();
@@ -246,6 +246,7 @@ TEST_CASE("many threads may ask and mark at once") {
     });
     std::atomic<int> good = 0;
     std::vector<std::thread> threads;
+    threads.reserve(3);
     for (int i = 0; i < 3; ++i) {
       threads.emplace_back([&] {
         asio::io_context context(1);
@@ -258,7 +259,7 @@ TEST_CASE("many threads may ask and mark at once") {
                 if (round % 10 == 0) cache.mark_dirty("db");
               }
             },
-            [](std::exception_ptr failure) {
+            [](const std::exception_ptr& failure) {
               if (failure) std::terminate();
             });
         context.run();

@@ -40,6 +40,7 @@ void become_postgres() {
 /// Starts a program of PostgreSQL with its output added to `log`.
 pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const pid_t pid = fork();
