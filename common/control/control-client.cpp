@@ -49,7 +49,7 @@ asio::awaitable<Result<StatusAnswer>> ControlClient::status(std::chrono::millise
   co_return StatusAnswer{std::move(*view), response->body};
 }
 
-asio::awaitable<Result<CommandAnswer>> ControlClient::command(std::string name, const json& body,
+asio::awaitable<Result<CommandAnswer>> ControlClient::command(std::string name, std::string json_body,
                                                               std::chrono::milliseconds timeout) const {
   HttpRequest request;
   request.method = "POST";
@@ -57,7 +57,7 @@ asio::awaitable<Result<CommandAnswer>> ControlClient::command(std::string name, 
   request.headers.emplace_back("Content-Type", "application/json");
   if (!token_.empty())
     request.headers.emplace_back("Authorization", "Bearer " + std::string(token_.reveal()));
-  request.body = body.dump();
+  request.body = std::move(json_body);
   const Result<HttpResponse> response = co_await http_request(server_, std::move(request), timeout);
   if (!response) co_return Error{response.error()};
   Result<CommandAnswer> answer = parse_command_answer(response->status, response->body);

@@ -5,7 +5,6 @@
 #include <string>
 
 #include <asio/awaitable.hpp>
-#include <nlohmann/json_fwd.hpp>
 
 #include "common/base/result.h"
 #include "common/base/secret.h"
@@ -44,9 +43,9 @@ class ControlClient {
 
   /// Errors: the port does not answer in time, or answers no status.
   asio::awaitable<Result<StatusAnswer>> status(std::chrono::milliseconds timeout = kStatusTimeout) const;
-  /// POST /v1/<command>. A refusal is an answer; an error is a relay that cannot be reached or does not speak
-  /// JSON.
-  asio::awaitable<Result<CommandAnswer>> command(std::string name, const nlohmann::json& body,
+  /// POST /v1/<command> with a JSON body. A refusal is an answer; an error is a relay that cannot be reached
+  /// or does not speak JSON.
+  asio::awaitable<Result<CommandAnswer>> command(std::string name, std::string json_body,
                                                  std::chrono::milliseconds timeout = kCommandTimeout) const;
   /// Calls `on_status` for each event until it returns false, the relay ends the stream, or silence.
   asio::awaitable<Result<void>> watch(std::function<bool(const StatusAnswer&)> on_status) const;
