@@ -20,7 +20,8 @@ bool RoleMachine::accept_begin(const Event& event) {
   if (bootstrap_)
     return refuse("a bootstrap is under way already", "wait for it, or `pgtandem bootstrap --abort`", 409);
   if (stall_.on) return refuse("the relay has just stood still", "try again in a moment", 409);
-  if (settings_.has_peer && silent_for(now_.steady) >= settings_.standby_timeout) {
+  // A joined standby is not given up for a bootstrap that cannot begin.
+  if (settings_.has_peer && slot_.sync && silent_for(now_.steady) >= settings_.standby_timeout) {
     return refuse("the relay of node " + peer_name() + " does not answer", "start it, then bootstrap again",
                   409);
   }
@@ -47,7 +48,8 @@ void RoleMachine::on_invite(const Event& event) {
 void RoleMachine::invite() {
   step_ = Step::inviting;
   if (!settings_.has_peer) return load();
-  ask(BootstrapTarget{}, settings_.takeover_timeout + settings_.standby_timeout);
+  const bool silent = silent_for(now_.steady) >= settings_.standby_timeout;
+  ask(BootstrapTarget{}, settings_.standby_timeout + (silent ? Milliseconds{0} : settings_.takeover_timeout));
 }
 
 /// Clients go, and whatever their backends still execute is ended: else it could commit behind the dump's

@@ -160,9 +160,9 @@ void RoleMachine::finish_takeover() {
   store(std::move(next));
   suspect_ = false;
   stale_reason_ = "node " + self_name() + " took over from it";
-  answer_done(candidacy_.request, "node " + self_name() + " is master of epoch " +
-                                      std::to_string(slot_.epoch) + ", alone: bootstrap node " + peer_name() +
-                                      " when it is back");
+  answer_done(std::exchange(candidacy_.request, 0),
+              "node " + self_name() + " is master of epoch " + std::to_string(slot_.epoch) +
+                  ", alone: bootstrap node " + peer_name() + " when it is back");
   enter(RoleState::alone, "promoted by the operator");
 }
 
