@@ -105,7 +105,8 @@ asio::awaitable<bool> Session::try_relay(std::size_t relay) {
   const auto now = Clock::now();
   const auto left = begin_ + surroundings_.settings.connect_wait - now;
   const auto limit = std::clamp<Clock::duration>(left, kShortestAttempt, kLongestAttempt);
-  auto socket = co_await connect_tcp(Endpoint{address.host, address.relay_port}, now + limit);
+  const Endpoint endpoint{address.host, address.relay_port};  // with a name: see http-client.h
+  auto socket = co_await connect_tcp(endpoint, now + limit);
   if (outcome_ != SessionOutcome::open) co_return false;
   if (!socket.ok()) {
     last_failure_ = socket.error();
