@@ -65,9 +65,7 @@ std::string traffic_text(const StatusView& view, const Rate& rate) {
   } else if (view.uptime_s > 0) {
     text += ", " + one_decimal(double(view.units) / double(view.uptime_s)) + " a second since the start";
   }
-  return text + "; received " + bytes_text(view.frontend_bytes) + " from frontends, " +
-         bytes_text(view.backend_bytes) + " from the master, " + bytes_text(view.standby_bytes) +
-         " from the standby";
+  return text;
 }
 
 std::string bootstrap_text(const StatusView::Bootstrap& b) {
@@ -91,6 +89,9 @@ std::string figures(const StatusView& view, const Rate& rate) {
       line("sessions", count_text(view.sessions_open) + " open, " + count_text(view.sessions_total) +
                            " in all, " + count_text(view.sessions_refused) + " refused") +
       line("traffic", traffic_text(view, rate)) +
+      line("received", bytes_text(view.frontend_bytes) + " from frontends, " +
+                           bytes_text(view.backend_bytes) + " from the master, " +
+                           bytes_text(view.standby_bytes) + " from the standby") +
       line("differences", count_text(view.write_differences) + " in writes, " +
                               count_text(view.read_differences) + " in reads" +
                               (differences ? " (pgtandem differences shows them)" : "")) +
