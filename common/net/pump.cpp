@@ -5,7 +5,7 @@
 
 #include <asio/co_spawn.hpp>
 
-#include "common/net/event.h"
+#include "common/net/wakeup.h"
 
 namespace pgtandem {
 namespace {
@@ -47,7 +47,7 @@ asio::awaitable<std::uint64_t> pump(std::shared_ptr<Stream> from, std::shared_pt
 
 asio::awaitable<PumpCounts> pump_both_ways(asio::io_context& context, std::shared_ptr<Stream> first,
                                            std::shared_ptr<Stream> second) {
-  auto done = std::make_shared<Event>(context);
+  auto done = std::make_shared<Wakeup>(context);
   auto counts = std::make_shared<PumpCounts>();
   asio::co_spawn(context, pump(second, first),
                  [done, counts, first, second](std::exception_ptr thrown, std::uint64_t n) {

@@ -11,7 +11,7 @@
 #include <asio/io_context.hpp>
 
 #include "common/base/result.h"
-#include "common/net/event.h"
+#include "common/net/wakeup.h"
 #include "common/net/stream.h"
 
 namespace pgtandem {
@@ -36,7 +36,7 @@ class PostmasterProbe {
   struct Waiter {
     explicit Waiter(asio::io_context& its) : context(its), done(its) {}
     asio::io_context& context;
-    Event done;
+    Wakeup done;
     bool answer = false;
   };
   asio::awaitable<bool> probe();

@@ -4,15 +4,15 @@
 #include <memory>
 #include <string>
 
-#include "common/net/event.h"
 #include "common/net/stream.h"
+#include "common/net/wakeup.h"
 
 namespace pgtandem {
 
 class OutBuffer {
  public:
   /// `progress` is notified when the rest was written, or the stream failed.
-  OutBuffer(Stream& stream, Event& progress) : stream_(stream), progress_(progress) {}
+  OutBuffer(Stream& stream, Wakeup& progress) : stream_(stream), progress_(progress) {}
 
   /// Sends or keeps `bytes`. `owner` keeps stream, event and this alive while a rest is being written.
   void send(ByteSpan bytes, std::shared_ptr<void> owner);
@@ -29,7 +29,7 @@ class OutBuffer {
   void write_rest();
 
   Stream& stream_;
-  Event& progress_;
+  Wakeup& progress_;
   std::string rest_;
   std::size_t written_ = 0;
   std::uint64_t total_written_ = 0;

@@ -4,7 +4,7 @@
 #pragma once
 #include <memory>
 
-#include "common/net/event.h"
+#include "common/net/wakeup.h"
 #include "server-relay/session/out-buffer.h"
 #include "server-relay/session/session-environment.h"
 
@@ -37,7 +37,7 @@ class RawSession final : public SessionBase, public std::enable_shared_from_this
   asio::io_context& context_;
   std::string client_;
   Stream front_, master_, standby_;
-  Event request_event_, reply_event_;
+  Wakeup request_event_, reply_event_;
   OutBuffer front_out_, master_out_, standby_out_;
   StandbyState standby_state_ = StandbyState::none;
   SteadyTime standby_progress_{};

@@ -401,7 +401,12 @@ asio::awaitable<void> Session::on_master_gone() {
   if (ended()) co_return;
   // Where the postmaster itself is lost, the keeper decides for all sessions: the standby has all that was
   // acknowledged.
-  const bool in_doubt = alive && inside && sent && mirrored();
+  const bool both_have_it = inside && sent && mirrored();
+  if (!alive && both_have_it && env_.keeper != nullptr) {
+    env_.keeper->copies_may_differ("the master's postmaster was lost inside a statement of session " +
+                                   std::to_string(id_));
+  }
+  const bool in_doubt = alive && both_have_it;
   bool settles = true;
   if (in_doubt) settles = co_await standby_settles();
   if (!settles && !ended()) {

@@ -12,8 +12,8 @@
 #include <optional>
 #include <string>
 
-#include "common/net/event.h"
 #include "common/net/stream.h"
+#include "common/net/wakeup.h"
 #include "common/protocol/error-response.h"
 #include "common/protocol/login-observer.h"
 #include "common/protocol/message-splitter.h"
@@ -144,7 +144,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   EndReason drain_reason_ = EndReason::left;
 
   Stream front_, master_, standby_;
-  Event request_event_, reply_event_, standby_event_;
+  Wakeup request_event_, reply_event_, standby_event_;
   OutBuffer front_out_, master_out_, standby_out_;
   std::string front_kept_, master_kept_, standby_kept_;  ///< what a splitter left, or what had to wait
 

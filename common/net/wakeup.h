@@ -14,12 +14,12 @@
 
 namespace pgtandem {
 
-class Event {
+class Wakeup {
  public:
-  explicit Event(asio::io_context& context) : context_(context) {}
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  ~Event() {
+  explicit Wakeup(asio::io_context& context) : context_(context) {}
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
+  ~Wakeup() {
     if (resume_ != nullptr) resume_(storage_, nullptr);
   }
 

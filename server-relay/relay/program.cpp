@@ -1,0 +1,253 @@
+#include "server-relay/relay/program.h"
+
+#include <csignal>
+#include <iostream>
+#include <sys/resource.h>
+
+#include <asio/co_spawn.hpp>
+
+#include "common/base/log.h"
+#include "common/config/load.h"
+#include "common/config/secret-file.h"
+#include "common/roles/slot-store-posix.h"
+#include "server-relay/control/metrics.h"
+#include "server-relay/relay/catalogue-reader.h"
+
+namespace pgtandem {
+namespace {
+
+// sysexits.h
+constexpr int kExitUnavailable = 69;
+constexpr int kExitSoftware = 70;
+constexpr int kExitConfig = 78;
+
+constexpr std::size_t kMinKeySize = 16;    ///< bytes of pair.key_file: 128 bits
+constexpr std::size_t kMinTokenSize = 16;  ///< bytes of control.token_file
+constexpr Milliseconds kCatalogueLimit{15000};
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::unique_ptr<PeerLink> make_link(const RelaySettings& settings, const Secret& pair_key) {
+  if (!settings.pair_mode()) return nullptr;
+  return std::make_unique<HttpPeerLink>(Endpoint{settings.peer().host, settings.peer().control_port},
+                                        pair_key);
+}
+
+KeeperOptions options_for(const RelaySettings& settings, const Secret& pair_key, Relay& relay) {
+  KeeperOptions options = keeper_options(settings, pair_key);
+  options.probe = [&relay] { return relay.own_postmaster_answers(); };
+  return options;
+}
+
+ControlHandlers handlers_for(Keeper& keeper, std::function<std::string()> status,
+                             std::function<std::string()> metrics) {
+  ControlHandlers handlers;
+  handlers.status_json = std::move(status);
+  handlers.metrics_text = std::move(metrics);
+  handlers.role = [&keeper] { return keeper.role(); };
+  handlers.command = [&keeper](const ControlRequest& request, ControlResponder respond) {
+    keeper.handle_command(request, std::move(respond));
+  };
+  handlers.peer = [&keeper](const ControlRequest& request, ControlResponder respond) {
+    keeper.handle_peer(request, std::move(respond));
+  };
+  handlers.record = [&keeper](const ControlRequest& request, ControlResponder respond) {
+    keeper.handle_record(request, std::move(respond));
+  };
+  return handlers;
+}
+
+}  // namespace
+
+RelayProgram::RelayProgram(const RelaySettings& settings, Secret pair_key, std::string token,
+                           AccessList access, std::unique_ptr<SlotStore> store)
+    : settings_(settings),
+      pair_key_(std::move(pair_key)),
+      relay_(control_, settings_, pair_key_, std::move(access)),
+      keeper_(control_, options_for(settings_, pair_key_, relay_), relay_, std::move(store),
+              make_link(settings_, pair_key_)),
+      control_server_(
+          control_, settings_.control.listen, std::move(token),
+          handlers_for(
+              keeper_, [this] { return status_json(); }, [this] { return metrics_text(counters()); })) {
+  relay_.set_keeper(&keeper_);
+  if (!settings_.pair_mode() && settings_.standby && !settings_.service.user.empty()) {
+    standby_service_ = std::make_unique<ServiceConnection>(*settings_.standby, settings_.service);
+    relay_.set_standby_catalogue(
+        [this](std::string database) { return read_catalogue(*standby_service_, std::move(database)); });
+  }
+  if (settings_.pair_mode()) {
+    serve_catalogues();
+    relay_.set_standby_catalogue(
+        [this](std::string database) { return ask_for_catalogue(std::move(database)); });
+  }
+  keeper_.on_change([this] {
+    note_role();
+    control_server_.publish();
+  });
+}
+
+RelayProgram::~RelayProgram() {
+  relay_.stop();
+}
+
+Result<void> RelayProgram::run() {
+  relay_.start();
+  keeper_.start();
+  if (Result<void> opened = open(); !opened) return opened;
+  handle_signals();
+  log::info("relay-started", {{"version", PGTANDEM_VERSION},
+                              {"mode", settings_.pair_mode() ? "pair" : "flags"},
+                              {"node", to_string(settings_.node)},
+                              {"state_dir", settings_.state_dir}});
+  control_.run();
+  relay_.stop();
+  log::info("relay-stopped");
+  return {};
+}
+
+Result<void> RelayProgram::open() {
+  if (Result<void> done = control_server_.start(); !done) return done;
+  return relay_.open();
+}
+
+void RelayProgram::handle_signals() {
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  signals_.async_wait([this](std::error_code failure, int) {
+    if (failure) return;
+    if (stopping_) {
+      log::warning("stopping-at-once");
+      control_.stop();
+      return;
+    }
+    stopping_ = true;
+    log::info("stopping");
+    keeper_.stop([this] { control_.stop(); });
+    handle_signals();
+  });
+}
+
+/// The other relay, when it is the active one, maps oids by this node's catalogue (hard point 7).
+void RelayProgram::serve_catalogues() {
+  keeper_.register_peer_verb("catalogue", [this](nlohmann::json request, std::function<void(nlohmann::json)> answer) {
+    asio::co_spawn(control_, answer_with_catalogue(request.value("database", ""), answer),
+                   [answer](std::exception_ptr thrown) {
+                     if (thrown) answer({{"error", "an internal error"}});
+                   });
+  });
+}
+
+asio::awaitable<void> RelayProgram::answer_with_catalogue(std::string database,
+                                                          std::function<void(nlohmann::json)> answer) {
+  const Result<OidCatalogue> catalogue = co_await relay_.own_catalogue(std::move(database));
+  nlohmann::json body;
+  body[catalogue ? "catalogue" : "error"] = catalogue ? catalogue->to_json() : catalogue.error();
+  answer(std::move(body));
+}
+
+asio::awaitable<Result<OidCatalogue>> RelayProgram::ask_for_catalogue(std::string database) {
+  nlohmann::json request = {{"database", database}};
+  const Result<nlohmann::json> answer =
+      co_await keeper_.ask_peer("catalogue", std::move(request), kCatalogueLimit);
+  if (!answer) co_return Error{answer.error()};
+  const auto text = answer->find("catalogue");
+  if (text == answer->end() || !text->is_string())
+    co_return Error{"the other relay: " + answer->value("error", "no catalogue")};
+  co_return OidCatalogue::from_json(text->get<std::string>());
+}
+
+/// Oids are read anew when the pair is another one, or one of the two was loaded anew.
+void RelayProgram::note_role() {
+  const nlohmann::json status = keeper_.status();
+  const nlohmann::json& role = status.at("role");
+  const std::string generation = role.value("generation", "") + (role.value("sync", false) ? "+" : "-");
+  if (generation == noted_generation_) return;
+  noted_generation_ = generation;
+  relay_.forget_oids();
+}
+
+RelayCounters RelayProgram::counters() const {
+  RelayCounters counters = relay_.counters();
+  const nlohmann::json status = keeper_.status();
+  counters.state = status.at("role").value("state", "");
+  counters.epoch = status.at("role").value("epoch", std::uint64_t{0});
+  counters.standby_joined = status.at("standby").value("joined", false);
+  counters.node = settings_.pair_mode() ? std::string(to_string(settings_.node)) : "a";
+  counters.uptime_seconds = std::uint64_t(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
+  return counters;
+}
+
+std::string RelayProgram::status_json() const {
+  nlohmann::json status = keeper_.status();
+  const nlohmann::json floor = relay_.status();
+  const auto address = [](const NodeSettings& node) -> nlohmann::json {
+    return {{"host", node.host}, {"relay_port", node.relay_port}, {"control_port", node.control_port}};
+  };
+  status["version"] = PGTANDEM_VERSION;
+  status["node"] = settings_.pair_mode() ? to_string(settings_.node) : "a";
+  status["mode"] = settings_.pair_mode() ? "pair" : "flags";
+  status["protocol"] = settings_.protocol == Protocol::raw ? "raw" : "postgres";
+  status["discipline"] = "classic";
+  status["uptime_s"] =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
+  if (settings_.pair_mode()) {
+    status["nodes"] = {{"a", address(settings_.a)}, {"b", address(settings_.b)}};
+  } else {
+    status["nodes"] = nlohmann::json::object();
+  }
+  status["sessions"] = floor.at("sessions");
+  status["traffic"] = floor.at("traffic");
+  status["differences"] = floor.at("differences");
+  status["standby"]["lag_units"] = floor.at("lag_units");
+  return status.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+int run_relay_program(int argc, const char* const* argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const auto fail = [](int status, const std::string& why) {
+    std::cerr << "pgtandem-relay: " << why << "\n";
+    return status;
+  };
+  Result<Loaded<RelaySettings>> loaded = load_relay_settings(argc, argv);
+  if (!loaded) return fail(kExitConfig, loaded.error());
+  if (loaded->answer) {
+    std::cout << *loaded->answer;
+    return 0;
+  }
+  const RelaySettings& settings = loaded->settings;
+  if (const Result<void> opened = log::open(settings.log); !opened) return fail(kExitConfig, opened.error());
+  for (const std::string& warning : loaded->warnings) log::warning("settings", {{"text", warning}});
+  Secret key;
+  if (settings.pair_mode()) {
+    Result<Secret> read = read_secret_file(settings.key_file, kMinKeySize);
+    if (!read) return fail(kExitConfig, read.error());
+    key = std::move(*read);
+  }
+  std::string token;
+  if (!settings.control.token_file.empty()) {
+    const Result<Secret> read = read_secret_file(settings.control.token_file, kMinTokenSize);
+    if (!read) return fail(kExitConfig, read.error());
+    token = read->reveal();
+  }
+  Result<AccessList> access = AccessList::parse(settings.access);
+  if (!access) return fail(kExitConfig, access.error());
+  Result<std::unique_ptr<SlotStore>> store = open_slot_store(settings.state_dir);
+  if (!store) return fail(kExitConfig, store.error());
+  raise_descriptor_limit();
+  try {
+    RelayProgram program(settings, std::move(key), std::move(token), std::move(*access), std::move(*store));
+    const Result<void> ran = program.run();
+    return ran ? 0 : fail(kExitUnavailable, ran.error());
+  } catch (const std::exception& e) {
+    return fail(kExitSoftware, std::string("an internal error: ") + e.what());
+  }
+}
+
+}  // namespace pgtandem
