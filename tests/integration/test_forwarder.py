@@ -1,6 +1,7 @@
 """The forwarder follows the master of the highest epoch, lets connections wait, and is plain TCP underneath."""
 import concurrent.futures
 import contextlib
+import hmac
 import http.server
 import json
 import socket
@@ -13,13 +14,26 @@ import pytest
 from harness import Forwarder, holds, wait_until
 
 
+CLUSTER = "6f1c7a52-0a55-4d3c-8a6e-1f0b7f0d1a11"
+GENERATION = "00000000-0000-4000-8000-000000000001"
+
+
+def signed_record(epoch, master) -> dict:
+    """A record of role as common/roles/role-record.h writes it."""
+    payload = (f"pgtandem-role 1 cluster={CLUSTER} epoch={epoch} master={master} data_node={master} "
+               f"generation={GENERATION} sync=true")
+    return {"payload": payload,
+            "mac": hmac.new(b"a key of stand-ins", b"record\n" + payload.encode(), "sha256").hexdigest()}
+
+
 class StandIn:
     """A relay as a forwarder sees it: a control port with a status, and a port that says who it is and echoes."""
 
     def __init__(self, node):
         self.node = node
-        self.state, self.epoch = "STANDBY", 1
+        self.state, self.epoch, self.master = "STANDBY", 1, "a"
         self.connections = 0
+        self.carried = []  # records that a forwarder brought
         stand_in = self
 
         class Control(http.server.BaseHTTPRequestHandler):
@@ -43,6 +57,14 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_POST(self):
+                """A record that the forwarder carries here."""
+                stand_in.carried.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.send_header("Content-Length", "11")
+                self.end_headers()
+                self.wfile.write(b'{"ok":true}')
+
             def log_message(self, *_):
                 pass
 
@@ -54,14 +76,15 @@ class StandIn:
         threading.Thread(target=self.control.serve_forever, daemon=True).start()
         threading.Thread(target=self.serve, daemon=True).start()
 
+    def says(self, state, epoch, master):
+        self.state, self.epoch, self.master = state, epoch, master
+
     def status(self):
-        other = "b" if self.node == "a" else "a"
-        master = self.node if self.state in ("MASTER", "ALONE") else other
         return {"version": "0.1.0", "node": self.node, "mode": "pair", "protocol": "postgres", "discipline": "classic",
                 "uptime_s": 1,
-                "role": {"state": self.state, "epoch": self.epoch, "master": master, "data_node": master,
-                         "generation": "00000000-0000-4000-8000-000000000001", "sync": True, "reason": "", "since_s": 1},
-                "nodes": {}, "record": {"payload": "", "mac": ""}, "peer": None, "postmaster": {"ok": True},
+                "role": {"state": self.state, "epoch": self.epoch, "master": self.master, "data_node": self.master,
+                         "generation": GENERATION, "sync": True, "reason": "", "since_s": 1},
+                "nodes": {}, "record": signed_record(self.epoch, self.master), "peer": None, "postmaster": {"ok": True},
                 "sessions": {"open": 0, "total": 0, "refused": 0},
                 "traffic": {"units": 0, "frontend_bytes": 0, "backend_bytes": 0, "standby_bytes": 0},
                 "standby": {"joined": True, "stale_reason": "", "lag_units": 0}, "differences": {"writes": 0, "reads": 0},
@@ -123,22 +146,21 @@ def who(forwarder, timeout=10) -> str:
 def test_it_reaches_the_master(stand_ins, forwarder):
     """New connections go to the relay whose state is active, in every active state and in no other."""
     a, b = stand_ins
+    epoch = 1
     for state in ("MASTER", "ALONE", "DEGRADING", "DRAINING"):
-        a.state, b.state = "STANDBY", state
-        b.epoch += 1
-        a.epoch = b.epoch
-        assert who(forwarder) == "b"
-        a.state, b.state = state, "STALE"
-        a.epoch = b.epoch = b.epoch + 1
-        wait_until(lambda: who(forwarder) == "a", 5, "the forwarder to follow")
+        for master, other in ((b, a), (a, b)):
+            epoch += 1
+            other.says("STALE", epoch, master.node)
+            master.says(state, epoch, master.node)
+            wait_until(lambda: who(forwarder) == master.node, 5, f"the forwarder to follow {master.node} in {state}")
 
 
 def test_the_higher_epoch_wins(stand_ins, forwarder):
     """When two relays claim to be active, the one of the higher epoch is followed."""
     a, b = stand_ins
-    a.state, a.epoch = "ALONE", 4
+    a.says("ALONE", 4, "a")
     assert who(forwarder) == "a"
-    b.state, b.epoch = "ALONE", 5
+    b.says("ALONE", 5, "b")
     wait_until(lambda: who(forwarder) == "b", 5, "the forwarder to follow")
     holds(lambda: who(forwarder) == "b", 1, "it stays there")
 
@@ -146,10 +168,10 @@ def test_the_higher_epoch_wins(stand_ins, forwarder):
 def test_it_ends_the_sessions_of_the_old_master(stand_ins, forwarder):
     """When the master changes, sessions that hang on the old one are ended, so that their clients connect again."""
     a, b = stand_ins
-    a.state = "MASTER"
+    a.says("MASTER", 1, "a")
     with connect(forwarder) as client:
         assert client.recv(1) == b"a"
-        b.state, b.epoch, a.state = "ALONE", 2, "FENCED"
+        b.says("ALONE", 2, "b")
         client.settimeout(10)
         try:
             assert client.recv(1) == b""
@@ -161,18 +183,31 @@ def test_it_ends_the_sessions_of_the_old_master(stand_ins, forwarder):
 def test_it_never_follows_a_lower_epoch(stand_ins, forwarder):
     """An epoch that was seen is remembered, on disk too: a master of a lower one is not followed after a restart either."""
     a, b = stand_ins
-    a.state, a.epoch = "ALONE", 7
+    a.says("ALONE", 7, "a")
     assert who(forwarder) == "a"
-    a.state, b.state, b.epoch = "STALE", "MASTER", 6
-    for _ in range(2):
-        with connect(forwarder, 2) as client:
-            with pytest.raises(TimeoutError):
-                client.recv(1)
-        assert b.connections == 0
-        forwarder.kill()
-        forwarder.start()
-    b.epoch = 7
+    a.closing.set()  # its host is gone, its record is on this host's disk
+    a.control.shutdown()
+    a.control.server_close()
+    b.says("MASTER", 6, "b")
+    forwarder.kill()
+    forwarder.start()
+    with connect(forwarder, 2) as client:
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+    assert b.connections == 0
+    b.says("ALONE", 8, "b")
     assert who(forwarder) == "b"
+
+
+def test_it_carries_the_newest_record_to_the_old_master(stand_ins, forwarder):
+    """A relay that still shows a lower epoch is given the signed record of the higher one, unchanged (hard point 12)."""
+    a, b = stand_ins
+    a.says("MASTER", 1, "a")
+    assert who(forwarder) == "a"
+    b.says("ALONE", 2, "b")
+    wait_until(lambda: a.carried, 10, "the record to be carried to a")
+    assert a.carried[0] == signed_record(2, "b")
+    assert b.carried == []
 
 
 def test_connections_wait_for_a_master(stand_ins, forwarder):
@@ -181,15 +216,18 @@ def test_connections_wait_for_a_master(stand_ins, forwarder):
     clients = [connect(forwarder) for _ in range(20)]
     for client in clients:
         client.sendall(b"waiting")
-        client.settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            client.recv(1)
-        client.settimeout(10)
-    b.state, b.epoch = "ALONE", 2
+    clients[-1].settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        clients[-1].recv(1)
+    a.says("STALE", 2, "b")
+    b.says("ALONE", 2, "b")
     for client in clients:
+        client.settimeout(10)
         got = b""
         while len(got) < 8:
-            got += client.recv(100)
+            piece = client.recv(100)
+            assert piece, "the connection was ended"
+            got += piece
         assert got == b"bwaiting"
         client.close()
 
@@ -206,7 +244,7 @@ def test_a_wait_has_an_end(stand_ins):
 
 def test_half_close_in_both_directions(stand_ins, forwarder):
     """A client that ends its sending still gets the answer; the end of the stream follows it."""
-    stand_ins[0].state = "MASTER"
+    stand_ins[0].says("MASTER", 1, "a")
     with connect(forwarder) as client:
         client.sendall(b"last words")
         client.shutdown(socket.SHUT_WR)
@@ -218,7 +256,7 @@ def test_half_close_in_both_directions(stand_ins, forwarder):
 
 def test_much_data_both_ways_at_once(stand_ins, forwarder):
     """200 MB each way at the same time, in bounded memory, every byte in its place."""
-    stand_ins[0].state = "MASTER"
+    stand_ins[0].says("MASTER", 1, "a")
     block = bytes(range(256)) * 4096
     with connect(forwarder, 30) as client:
         assert client.recv(1) == b"a"
@@ -243,7 +281,7 @@ def test_a_relay_that_hangs_is_left(stand_ins, forwarder):
     a, b = stand_ins
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         with Forwarder([(hanging.getsockname()[1], hanging.getsockname()[1]), b.ports], connect_wait="20s") as other:
-            b.state = "ALONE"
+            b.says("ALONE", 2, "b")
             assert who(other) == "b"
 
 
@@ -278,7 +316,7 @@ def test_it_starts_before_any_relay(own_pair):
 def test_it_stops_when_told(stand_ins):
     """SIGTERM ends the forwarder at once with status 0, sessions and waiting clients included."""
     with Forwarder([one.ports for one in stand_ins]) as forwarder:
-        stand_ins[0].state = "MASTER"
+        stand_ins[0].says("MASTER", 1, "a")
         with connect(forwarder) as client:
             assert client.recv(1) == b"a"
             stand_ins[0].state = "STANDBY"

@@ -9,7 +9,7 @@ import uuid
 
 from .control import Control
 from .fault_proxy import FaultProxy
-from .places import free_port, new_folder, program, run
+from .places import PG_BIN, free_port, new_folder, program, run
 from .postgres import APP_PASSWORD, SERVICE_USER, Postgres, service_passfile
 from .process import Program, clean_environment
 from .waiting import wait_until
@@ -110,7 +110,8 @@ class Node:
 class Pair:
     """Two servers, two relays, one TOML file each, the master `a`. `network=True` puts fault proxies between them."""
 
-    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True):
+    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True, sshd=None):
+        self.sshd = sshd
         self.uuid = str(uuid.uuid4())
         self.settings = dict(settings or {})
         self.a, self.b = (Node(n, Postgres(f"postgres-{n}", postgres_settings)) for n in "ab")
@@ -206,6 +207,11 @@ class Pair:
             "service": {"user": SERVICE_USER, "passfile": passfile, "database": "postgres"},
             "control": {"token_file": token_file(node.folder)},
         }
+        if self.sshd is not None:
+            sections["bootstrap"] = {
+                "ssh_user": self.sshd.login, "ssh_port": self.sshd.port, "ssh_key": self.sshd.client_key,
+                "known_hosts": self.sshd.known_hosts, "remote_pgtandem": program("pgtandem"), "pg_bin": PG_BIN,
+                "remote_pg_bin": PG_BIN}
         if unix_sockets:
             sections["listen"]["unix_socket_dir"] = node.folder
         for other in self.nodes.values():
@@ -253,9 +259,12 @@ class Tool:
         addresses = [part for relay in self.relays for part in ("--relay", relay)]
         return [*addresses, "--token-file", self.token]
 
-    def run(self, *arguments, check=True, timeout=60, by_config=True, environment=None):
-        return run(program("pgtandem"), *self.where(by_config), *arguments, check=check, timeout=timeout,
-                   env={**clean_environment(), **(environment or {})})
+    def command(self, *arguments, by_config=True) -> list:
+        return [program("pgtandem"), *map(str, self.where(by_config)), *map(str, arguments)]
+
+    def run(self, *arguments, check=True, timeout=60, by_config=True):
+        return run(*self.command(*arguments, by_config=by_config), check=check, timeout=timeout,
+                   env=clean_environment())
 
     def status(self) -> dict:
         return json.loads(self.run("status", "--json", check=False).stdout)
