@@ -64,22 +64,20 @@ void RoleMachine::load() {
 void RoleMachine::on_step_bootstrap(const Event& event) {
   if (step_stall(event) || !bootstrap_) return;
   const auto* answered = std::get_if<event::PeerAnswered>(&event);
-  if (is_mine(asked_, event)) {
+  if (is_answer(asked_, event)) {
     asked_ = 0;
     if (answered != nullptr && answered->answer.ok) return step_ == Step::inviting ? load() : mirror();
     return drop_bootstrap("node " + peer_name() +
                           (answered != nullptr ? " refused: " + answered->answer.why : " does not answer"));
   }
-  if (!is_mine(awaited_, event)) return;
-  awaited_ = 0;
-  if (step_ == Step::ending_sessions) {
+  if (step_ == Step::ending_sessions && done<event::SessionsEnded>(event) != nullptr) {
     step_ = Step::clearing_backends;
     awaited_ = end_backends();
-  } else if (step_ == Step::clearing_backends) {
-    const auto& ended = std::get<event::BackendsEnded>(event);
-    if (!ended.ok && settings_.has_peer) {
+  } else if (const auto* ended = done<event::BackendsEnded>(event);
+             ended != nullptr && step_ == Step::clearing_backends) {
+    if (!ended->ok && settings_.has_peer) {
       return drop_bootstrap("it could not be seen that all statements on the master have ended: " +
-                            ended.why_not);
+                            ended->why_not);
     }
     step_ = Step::loading;
     bootstrap_->lease_until = now_.steady + kBootstrapLease;
@@ -89,7 +87,7 @@ void RoleMachine::on_step_bootstrap(const Event& event) {
     answer.lease = bootstrap_->lease;
     answer.target = other(settings_.self);
     answer_command(std::exchange(bootstrap_->begin, 0), std::move(answer));
-  } else if (step_ == Step::mirroring) {
+  } else if (step_ == Step::mirroring && done<event::InForce>(event) != nullptr) {
     Slot next = slot_;
     next.sync = true;
     store(std::move(next));
@@ -213,15 +211,15 @@ void RoleMachine::on_make_room(const Event& event) {
 }
 
 void RoleMachine::on_step_clear(const Event& event) {
-  if (step_ != Step::clearing_backends || !is_mine(awaited_, event)) return;
-  const auto& ended = std::get<event::BackendsEnded>(event);
+  const auto* ended = done<event::BackendsEnded>(event);
+  if (step_ != Step::clearing_backends || ended == nullptr) return;
   const RequestId request = std::exchange(clear_request_, 0);
   step_ = Step::none;
-  if (ended.ok) return answer_peer(request, true, {});
+  if (ended->ok) return answer_peer(request, true, {});
   stay_stale(slot_, "its backends could not be ended for a bootstrap");
   answer_peer(
       request, false,
-      "it could not be seen that all backends of node " + self_name() + " have ended: " + ended.why_not);
+      "it could not be seen that all backends of node " + self_name() + " have ended: " + ended->why_not);
 }
 
 void RoleMachine::on_check_load(const Event&) {

@@ -26,13 +26,13 @@ void RoleMachine::on_degrade(const Event& event) {
 }
 
 void RoleMachine::on_step_degrade(const Event& event) {
-  if (step_ == Step::holding && is_mine(awaited_, event)) {
+  if (step_ == Step::holding && done<event::InForce>(event) != nullptr) {
     if (!settings_.has_peer) return go_alone();
     step_ = Step::asking_peer;
     const Milliseconds left = settings_.standby_timeout - silent_for(now_.steady);
     return ask(AgreeDegrade{slot_.epoch, slot_.lineage.generation}, std::max(left, kLastAsk));
   }
-  if (step_ != Step::asking_peer || !is_mine(asked_, event)) return;
+  if (step_ != Step::asking_peer || !is_answer(asked_, event)) return;
   // A higher epoch in the answer has fenced this node before we come here. A refusal without one (its disk is
   // full, say) says that it lives and is no master: then nothing speaks against going on.
   if (const auto* answered = std::get_if<event::PeerAnswered>(&event);
@@ -69,10 +69,6 @@ void RoleMachine::on_agree(const Event& event) {
                        "node " + self_name() + " knows the later epoch " + std::to_string(slot_.epoch));
   }
   const bool mine = slot_.eligible && slot_.lineage.generation == body.generation;
-  if (state_ == RoleState::candidate) {
-    fall_back("node " + peer_name() + " is alive as master and goes on without this node",
-              "see `pgtandem status`");
-  }
   if (mine) stay_stale(slot_, "node " + peer_name() + " goes on without this node");
   answer_peer(asked.id, true, {});
 }
@@ -125,7 +121,8 @@ void RoleMachine::on_check_peer(const Event&) {
 /// True if the event was a step of the handshake after a stall.
 bool RoleMachine::step_stall(const Event& event) {
   if (!stall_.on) return false;
-  if (is_mine(stall_.in_force, event)) {
+  const auto* force = std::get_if<event::InForce>(&event);
+  if (force != nullptr && stall_.in_force != 0 && force->ticket == stall_.in_force) {
     stall_.in_force = 0;
     if (!settings_.has_peer) {
       stall_ = {};
@@ -135,7 +132,7 @@ bool RoleMachine::step_stall(const Event& event) {
     actions_.push_back(action::AskPeer{stall_.hello, Hello{}, settings_.standby_timeout});
     return true;
   }
-  if (!is_mine(stall_.hello, event)) return false;
+  if (!is_answer(stall_.hello, event)) return false;
   stall_ = {};
   const bool silent = std::holds_alternative<event::PeerSilent>(event);
   if (silent && slot_.sync)

@@ -80,27 +80,32 @@ void RoleMachine::on_write_again(const Event&) {
 }
 
 void RoleMachine::on_step_fence(const Event& event) {
-  if (!is_mine(awaited_, event)) return;
-  awaited_ = 0;
-  if (step_ == Step::ending_sessions) {
+  if (step_ == Step::ending_sessions && done<event::SessionsEnded>(event) != nullptr) {
     step_ = Step::clearing_backends;
     awaited_ = end_backends();
     return;
   }
+  const auto* ended = done<event::BackendsEnded>(event);
+  if (ended == nullptr || step_ != Step::clearing_backends) return;
+  awaited_ = 0;
   // Whatever still runs on this node's postmaster is acknowledged to nobody, and this data is replaced before
   // it counts again: so a postmaster that cannot be asked does not keep the other node waiting.
-  if (const auto& ended = std::get<event::BackendsEnded>(event); !ended.ok) {
-    tell(TellLevel::warning, "backends-not-seen-to-end", ended.why_not);
-  }
+  if (!ended->ok) tell(TellLevel::warning, "backends-not-seen-to-end", ended->why_not);
   step_ = Step::none;
-  if (!storage_bad_) fence_done();
+  if (!storage_bad_) return fence_done();
+  answer_fenced();
+  if (const RequestId id = std::exchange(fence_order_, 0); id != 0) {
+    answer_refused(
+        id, "the sessions of node " + self_name() + " are ended, but " + reason_,
+        "make room in, or mend, " + settings_.state_dir + ": until then the fence does not outlive a restart",
+        500);
+  }
 }
 
 void RoleMachine::fence_done() {
   const std::string reason = slot_.fenced ? "this node was fenced" : "the state folder can be written again";
   enter(RoleState::recover, reason);
-  for (const RequestId id : fence_requests_) answer_peer(id, true, {});
-  fence_requests_.clear();
+  answer_fenced();
   if (const RequestId id = std::exchange(fence_order_, 0); id != 0) {
     answer_done(id, "node " + self_name() +
                         " is fenced and its sessions are ended; `pgtandem promote` on either "
@@ -126,12 +131,16 @@ void RoleMachine::on_yield(const Event& event) {
   store(std::move(next));
 }
 
+/// The copy that counts must not be taken out of service for one that does not.
+bool RoleMachine::may_fence(const NodeReport& asker) const {
+  const Kinship kin = kinship(asker);
+  return kin == Kinship::same || kin == Kinship::mine_older || kin == Kinship::mine_none;
+}
+
 void RoleMachine::on_confirm(const Event& event) {
   const auto& asked = std::get<event::PeerAsked>(event);
   const RoleRecord& claim = std::get<FenceYourself>(asked.request.body).claim;
-  const Kinship kin = kinship(asked.request.report);
-  const bool harmless = kin == Kinship::same || kin == Kinship::mine_older || kin == Kinship::mine_none;
-  if (!harmless || claim.epoch <= slot_.epoch) return on_refuse_peer(event);
+  if (!may_fence(asked.request.report) || claim.epoch <= slot_.epoch) return on_refuse_peer(event);
   if (found_ == SlotsFound::usable) {
     Slot next = slot_;
     next.highest_seen = std::max(next.highest_seen, claim.epoch);
@@ -146,7 +155,26 @@ void RoleMachine::on_confirm(const Event& event) {
 }
 
 void RoleMachine::on_confirm_when_done(const Event& event) {
-  fence_requests_.push_back(std::get<event::PeerAsked>(event).id);
+  const auto& asked = std::get<event::PeerAsked>(event);
+  const RoleRecord& claim = std::get<FenceYourself>(asked.request.body).claim;
+  if (found_ != SlotsFound::usable || !may_fence(asked.request.report)) return on_refuse_peer(event);
+  Slot next = slot_;
+  next.highest_seen = std::max(next.highest_seen, claim.epoch);
+  next.fenced = true;
+  if (storage_bad_) {
+    slot_ = std::move(next);  // goes with the next attempt to write
+  } else {
+    store(std::move(next));
+  }
+  fence_requests_.push_back(asked.id);
+  if (step_ == Step::none) answer_fenced();
+}
+
+/// Nothing is acknowledged here any more. That holds without a record of it too: a restart has no authority
+/// (R0).
+void RoleMachine::answer_fenced() {
+  for (const RequestId id : fence_requests_) answer_peer(id, true, {});
+  fence_requests_.clear();
 }
 
 }  // namespace pgtandem

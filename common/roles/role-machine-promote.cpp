@@ -43,7 +43,7 @@ void RoleMachine::on_stand(const Event& event) {
 void RoleMachine::on_step_promotion(const Event& event) {
   const auto* answered = std::get_if<event::PeerAnswered>(&event);
   if (answered != nullptr || std::holds_alternative<event::PeerSilent>(event)) {
-    if (!is_mine(asked_, event)) return;
+    if (!is_answer(asked_, event)) return;
     asked_ = 0;
     if (step_ == Step::finding_peer) return answered != nullptr ? found_peer(*peer_.report) : found_silence();
     if (step_ == Step::asking_consent && answered == nullptr) return found_silence();
@@ -56,17 +56,17 @@ void RoleMachine::on_step_promotion(const Event& event) {
     }
     return begin_takeover();
   }
-  if (step_ == Step::refusing_legs && is_mine(awaited_, event)) {
+  if (step_ == Step::refusing_legs && done<event::LegsRefused>(event) != nullptr) {
     step_ = Step::clearing_backends;
     awaited_ = end_backends();
     return;
   }
-  if (step_ != Step::clearing_backends || !is_mine(awaited_, event)) return;
-  const auto& ended = std::get<event::BackendsEnded>(event);
-  if (ended.ok) return finish_takeover();
-  fall_back(
-      "it could not be seen that the backends of the old master's sessions here have ended: " + ended.why_not,
-      "check [service] and the postmaster " + settings_.postmaster + ", then promote again");
+  const auto* ended = done<event::BackendsEnded>(event);
+  if (step_ != Step::clearing_backends || ended == nullptr) return;
+  if (ended->ok) return finish_takeover();
+  fall_back("it could not be seen that the backends of the old master's sessions here have ended: " +
+                ended->why_not,
+            "check [service] and the postmaster " + settings_.postmaster + ", then promote again");
 }
 
 void RoleMachine::found_peer(const NodeReport& peer) {
@@ -85,6 +85,10 @@ void RoleMachine::found_peer(const NodeReport& peer) {
         "node " + peer_name() + " is master of epoch " + std::to_string(peer.epoch) + " and answers",
         "`pgtandem bootstrap` this node from it, or `pgtandem fence` it first");
   }
+  ask_to_fence();
+}
+
+void RoleMachine::ask_to_fence() {
   candidacy_.epoch = next_epoch();
   step_ = Step::fencing_peer;
   FenceYourself body;
@@ -106,6 +110,8 @@ void RoleMachine::ask_consent(const NodeReport& peer) {
                          " answers and may hold more",
                      "promote node " + peer_name() + ", or add --data-may-be-old to lose what only it holds");
   }
+  // One that was fenced because it cannot write its state can promise nothing, but it can end its sessions.
+  if (peer.state == RoleState::fenced) return ask_to_fence();
   candidacy_.epoch = next_epoch();
   step_ = Step::asking_consent;
   ask(AskPromise{candidacy_.epoch, {}, true, candidacy_.words.data_may_be_old}, settings_.standby_timeout);
@@ -181,6 +187,13 @@ void RoleMachine::on_give_way(const Event& event) {
   fall_back("a later epoch was seen during the promotion", "see `pgtandem status` of both nodes");
   if (state_ == RoleState::standby) return on_not_certain(event);
   on_note_epoch(event);
+}
+
+/// The other node is alive as master, and goes on without this one.
+void RoleMachine::on_agree_and_give_way(const Event& event) {
+  fall_back("node " + peer_name() + " is alive as master and goes on without this node",
+            "see `pgtandem status`");
+  on_agree(event);
 }
 
 void RoleMachine::on_already_master(const Event& event) {

@@ -147,7 +147,7 @@ void RoleMachine::claim(const NodeReport&) {
 }
 
 void RoleMachine::on_step_claim(const Event& event) {
-  if (!is_mine(asked_, event)) return;
+  if (!is_answer(asked_, event)) return;
   asked_ = 0;
   const Step step = std::exchange(step_, Step::none);
   const auto* answered = std::get_if<event::PeerAnswered>(&event);

@@ -42,7 +42,7 @@ void RoleMachine::on_ask_leave(const Event&) {
 }
 
 void RoleMachine::on_step_leave(const Event& event) {
-  if (step_ != Step::taking_leave || !is_mine(asked_, event)) return;
+  if (step_ != Step::taking_leave || !is_answer(asked_, event)) return;
   step_ = Step::none;
   const auto* answered = std::get_if<event::PeerAnswered>(&event);
   if (answered == nullptr || !answered->answer.ok || !answered->answer.clean) return;
@@ -87,11 +87,12 @@ void RoleMachine::on_stop_together(const Event& event) {
 
 void RoleMachine::on_step_drain(const Event& event) {
   if (step_stall(event)) return;
-  if (step_ == Step::ending_sessions && is_mine(awaited_, event)) {
+  if (const auto* ended = done<event::SessionsEnded>(event);
+      ended != nullptr && step_ == Step::ending_sessions) {
     awaited_ = 0;
-    return drained(std::get<event::SessionsEnded>(event).all_matched);
+    return drained(ended->all_matched);
   }
-  if (step_ == Step::telling_peer && is_mine(asked_, event)) leave();
+  if (step_ == Step::telling_peer && is_answer(asked_, event)) leave();
 }
 
 void RoleMachine::drained(bool all_matched) {

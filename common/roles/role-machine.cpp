@@ -72,6 +72,7 @@ RoleMachine::Handler RoleMachine::handler_of(Reaction reaction) {
                                                                 &M::on_check_standby,
                                                                 &M::on_check_joined,
                                                                 &M::on_agree,
+                                                                &M::on_agree_and_give_way,
                                                                 &M::on_hold_frontends,
                                                                 &M::on_doubt,
                                                                 &M::on_verify_standby,
@@ -288,16 +289,11 @@ void RoleMachine::refuse_legs(Epoch epoch, Ticket ticket) {
   actions_.push_back(action::RefuseLegsBelow{ticket, epoch});
 }
 
-/// The event ends the ask with this ticket.
-bool RoleMachine::is_mine(Ticket ticket, const Event& event) const {
+bool RoleMachine::is_answer(Ticket ticket, const Event& event) {
   if (ticket == 0) return false;
   if (const auto* answered = std::get_if<event::PeerAnswered>(&event)) return answered->ticket == ticket;
-  if (const auto* silent = std::get_if<event::PeerSilent>(&event)) return silent->ticket == ticket;
-  if (const auto* force = std::get_if<event::InForce>(&event)) return force->ticket == ticket;
-  if (const auto* ended = std::get_if<event::SessionsEnded>(&event)) return ended->ticket == ticket;
-  if (const auto* legs = std::get_if<event::LegsRefused>(&event)) return legs->ticket == ticket;
-  if (const auto* backends = std::get_if<event::BackendsEnded>(&event)) return backends->ticket == ticket;
-  return false;
+  const auto* silent = std::get_if<event::PeerSilent>(&event);
+  return silent != nullptr && silent->ticket == ticket;
 }
 
 Epoch RoleMachine::next_epoch() const {

@@ -146,7 +146,14 @@ class RoleMachine {
   Ticket end_backends();
   void refuse_legs(Epoch epoch, Ticket ticket = 0);
   Grant wanted_grant() const;
-  bool is_mine(Ticket ticket, const Event& event) const;
+  /// The event is the answer to this question, or its silence.
+  static bool is_answer(Ticket ticket, const Event& event);
+  /// The event is the end of what the floor was asked for last, or null.
+  template <typename Done>
+  const Done* done(const Event& event) const {
+    const Done* is = std::get_if<Done>(&event);
+    return is != nullptr && awaited_ != 0 && is->ticket == awaited_ ? is : nullptr;
+  }
   Epoch next_epoch() const;
   Milliseconds silent_for(Milliseconds steady) const { return steady - peer_.silent_from; }
   bool peer_is_active_and_heard(Milliseconds steady) const;
@@ -204,12 +211,14 @@ class RoleMachine {
   void on_step_promotion(const Event&);
   void found_peer(const NodeReport& peer);
   void found_silence();
+  void ask_to_fence();
   std::string loss_text() const;
   void ask_consent(const NodeReport& peer);
   void begin_takeover();
   void finish_takeover();
   void fall_back(std::string text, std::string what_to_do, std::string accept_loss_since = {});
   void on_give_way(const Event&);
+  void on_agree_and_give_way(const Event&);
   void on_already_master(const Event&);
 
   // role-machine-fence.cpp
@@ -221,6 +230,8 @@ class RoleMachine {
   void on_write_again(const Event&);
   void on_step_fence(const Event&);
   void fence_done();
+  void answer_fenced();
+  bool may_fence(const NodeReport& asker) const;
   void on_yield(const Event&);
   void on_confirm(const Event&);
   void on_confirm_when_done(const Event&);

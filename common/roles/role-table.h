@@ -85,6 +85,7 @@ enum class Reaction : std::uint8_t {
   check_standby,
   check_joined,
   agree,
+  agree_and_give_way,
   hold_frontends,
   doubt,
   verify_standby,
@@ -117,7 +118,7 @@ enum class Reaction : std::uint8_t {
   acknowledge,
   refuse,
 };
-inline constexpr std::size_t kReactions = 69;
+inline constexpr std::size_t kReactions = 70;
 
 Reaction reaction_to(EventKind event, RoleState state);
 

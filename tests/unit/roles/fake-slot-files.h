@@ -15,6 +15,7 @@ struct FakeDisk {
   std::map<int, std::string> cached;  ///< newer than durable, lost in a crash
   int fail_after = -1;  ///< the write or sync with this number fails, and all after it; -1: none
   int operations = 0;
+  int version = 0;  ///< rises when `durable` changes
   bool unreadable = false;
 
   bool fails() { return fail_after >= 0 && operations++ >= fail_after; }
@@ -26,6 +27,7 @@ struct FakeDisk {
       old = text.substr(0, bytes) + (old.size() > bytes ? old.substr(bytes) : std::string());
     }
     cached.clear();
+    ++version;
   }
 };
 
@@ -50,6 +52,7 @@ class FakeSlotFiles final : public SlotFiles {
     if (disk_.fails()) return Error{"No space left on device"};
     disk_.durable[index] = disk_.cached[index];
     disk_.cached.erase(index);
+    ++disk_.version;
     return {};
   }
 

@@ -123,10 +123,12 @@ std::shared_ptr<Order> PairSim::order(Node which, OperatorCommand command) {
 }
 
 CommandAnswer PairSim::ordered(Node which, OperatorCommand command) {
-  const auto result = order(which, std::move(command));
   const unsigned life = node(which).life;
+  const auto result = order(which, std::move(command));
   run_until([&] { return result->answered || node(which).life != life; }, 60s);
-  if (!result->answered && node(which).life == life) fail("an order was never answered");
+  const SimNode& asked = node(which);
+  if (!result->answered && asked.life == life && asked.up && !asked.stopped)
+    fail("an order was never answered");
   return result->answer;
 }
 
@@ -356,18 +358,22 @@ void PairSim::acknowledge(Node which, WriteId id, Epoch epoch) {
   acknowledged_[id] = epoch;
   const auto [found, first] = masters_.emplace(epoch, which);
   if (!first && found->second != which) fail("two masters acknowledged in epoch " + std::to_string(epoch));
-  const Slot slot = durable(which);
+  const Slot& slot = durable(which);
   if (slot.epoch != epoch || slot.master != which) fail("acknowledged without a durable right to be master");
   if (slot.sync && !node(other(which)).data.contains(id))
     fail("acknowledged as joined, but the standby misses it");
 }
 
-Slot PairSim::durable(Node which) {
-  FakeDisk copy = node(which).disk;
+const Slot& PairSim::durable(Node which) {
+  SimNode& each = node(which);
+  if (each.durable_version == each.disk.version) return each.durable;
+  FakeDisk copy = each.disk;
   copy.crash();
   TwoSlotStore store(std::make_unique<FakeSlotFiles>(copy));
   const LoadedSlots loaded = store.load();
-  return loaded.found == SlotsFound::usable ? loaded.slot : Slot{};
+  each.durable = loaded.found == SlotsFound::usable ? loaded.slot : Slot{};
+  each.durable_version = each.disk.version;
+  return each.durable;
 }
 
 void PairSim::check() {
@@ -376,11 +382,11 @@ void PairSim::check() {
   if (serves(one) && serves(two) && one.epoch == two.epoch && !flags_only_)
     fail("two active nodes in one epoch");
   for (const Node which : {Node::a, Node::b}) {
-    const Slot slot = durable(which);
+    const Slot& slot = durable(which);
     if (slot.master != which || !slot.sync) continue;
     const Node standby = other(which);
     if (!flags_only_) {
-      const Slot there = durable(standby);
+      const Slot& there = durable(standby);
       if (!there.eligible || there.lineage.generation != slot.lineage.generation) continue;
     }
     for (const auto& [id, epoch] : acknowledged_) {

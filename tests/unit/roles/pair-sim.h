@@ -42,6 +42,8 @@ struct SimNode {
   int crash_after = -1;  ///< crashes when so many actions have been carried out; -1: never
   int actions = 0;
   std::vector<std::string> told;
+  Slot durable;  ///< of durable_version: reading it anew at every step would take most of the time
+  int durable_version = -1;
 };
 
 /// One answer to an operator.
@@ -100,7 +102,7 @@ class PairSim {
   CommandAnswer bootstrap(Node master);
 
   /// Durable, as a restart would find it.
-  Slot durable(Node which);
+  const Slot& durable(Node which);
   std::string describe();
 
   bool data_loss_accepted = false;  ///< an operator's word, or --data-may-be-old, allowed it
