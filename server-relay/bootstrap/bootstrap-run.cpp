@@ -1,6 +1,7 @@
 #include "server-relay/bootstrap/bootstrap-run.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <sysexits.h>
 #include <unistd.h>
@@ -94,6 +95,7 @@ void BootstrapRun::preflight() {
       problem(token.error(), "");
     }
   }
+  look_at_files();
   if (options_.service_user.empty()) {
     problem("no service user is named",
             "set [service] user and passfile, or give --service-user and --service-passfile");
@@ -102,6 +104,16 @@ void BootstrapRun::preflight() {
   look_at_source();
   look_at_target();
   if (source_ && target_) add(compare_servers(*source_, *target_, options_.preflight));
+}
+
+void BootstrapRun::look_at_files() {
+  std::error_code error;
+  if (!options_.to_file.empty() && std::filesystem::exists(options_.to_file, error)) {
+    problem("--to-file: " + options_.to_file + " exists already", "name another file, or remove it");
+  }
+  if (!options_.from_file.empty() && ::access(options_.from_file.c_str(), R_OK) != 0) {
+    problem("--from-file: " + options_.from_file + " cannot be read", "");
+  }
 }
 
 Endpoint BootstrapRun::source_postmaster() const {

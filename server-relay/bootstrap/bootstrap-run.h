@@ -27,6 +27,7 @@ class BootstrapRun {
 
  private:
   void preflight();
+  void look_at_files();
   void look_at_source();
   void look_at_target();
   void add(std::vector<Finding> findings);

@@ -224,6 +224,7 @@ Result<void> Copy::check_frame(const Frame& frame, const ServerFacts& facts) {
     if (!end) return Error{end.error()};
     ++pieces_;
     bytes_ += end->size;
+    meter_->add(end->size, 0, std::chrono::steady_clock::now());
   }
   if (frame.type == FrameType::finish) {
     const Result<StreamEnd> end = decode_finish(frame);

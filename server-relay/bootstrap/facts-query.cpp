@@ -46,7 +46,7 @@ WITH own_schema AS (
   SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
 member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
 extension_table AS (SELECT objid AS oid FROM member WHERE classid = 'pg_class'::regclass)
-SELECT 'relations of kind ' || relkind, count(*) FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
+SELECT 'relations of kind ' || relkind::text, count(*) FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
  WHERE relnamespace IN (SELECT oid FROM own_schema) AND coalesce(i.indrelid, c.oid) NOT IN (SELECT oid FROM extension_table)
  GROUP BY 1
 UNION ALL SELECT 'columns', count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid

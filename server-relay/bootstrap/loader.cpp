@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <future>
 #include <poll.h>
 #include <signal.h>
 #include <sysexits.h>
 #include <thread>
 #include <unistd.h>
 
-#include "server-relay/bootstrap/roles-sql.h"
 #include "server-relay/bootstrap/sql-text.h"
 #include "server-relay/bootstrap/stop-signal.h"
 
@@ -23,21 +21,12 @@ constexpr std::size_t kReadStep = 256U << 10;
 /// All of a plant's roles are some kilobytes.
 constexpr std::size_t kMaxRolesText = 64U << 20;
 constexpr auto kPsqlEnd = std::chrono::milliseconds(10);
-constexpr int kFirstWithForce = 130000;
 constexpr int kFirstWithConnectionCheck = 140000;
-constexpr std::string_view kConnectTo = "template1";
 
-ExistingGlobals existing(const ServerFacts& facts) {
-  ExistingGlobals globals;
-  for (const auto& [name, role] : facts.roles) {
-    globals.roles.insert(name);
-    if (role.expires) globals.roles_with_expiry.insert(name);
-  }
-  for (const MembershipFacts& m : facts.memberships)
-    globals.memberships.push_back({m.role, m.member, m.grantor});
-  for (const auto& [name, location] : facts.tablespaces) globals.tablespaces.insert(name);
-  globals.server_version = facts.server_version;
-  return globals;
+Result<void> keep_roles(std::string& text, ByteSpan chunk) {
+  if (text.size() + chunk.size() > kMaxRolesText) return Error{"the roles of the stream take too much room"};
+  text.append(as_text(chunk));
+  return {};
 }
 
 }  // namespace
@@ -59,7 +48,7 @@ int Loader::run() {
     outcome = Error{facts.error()};
   }
   if (outcome) return EX_OK;
-  end_backends();
+  clean_up();
   LoaderLine line;
   line.event = "failed";
   line.phase = phase_;
@@ -142,19 +131,19 @@ Result<void> Loader::load_piece(const PieceName& piece) {
   database_ = piece.name;
   bytes_ = 0;
   if (piece.kind == PieceKind::database) {
-    const Result<void> dropped = drop_database(piece.name);
-    if (!dropped) return dropped;
     Result<ChildProcess> started = start_psql();
     if (!started) return Error{started.error()};
     psql.emplace(std::move(*started));
-    databases_.insert(piece.name);
   }
   const Result<PieceEnd> end = receive_piece(decoder, [&](ByteSpan chunk) -> Result<void> {
-    if (psql) return feed(*psql, chunk);
-    if (roles_text.size() + chunk.size() > kMaxRolesText)
-      return Error{"the roles of the stream take too much room"};
-    roles_text.append(as_text(chunk));
-    return {};
+    if (!psql) return keep_roles(roles_text, chunk);
+    if (databases_.insert(piece.name).second) {
+      // Only now, with the dump's CREATE DATABASE in hand: the database is missing for a moment, not for as
+      // long as the sender takes.
+      const Result<void> dropped = drop_database(piece.name);
+      if (!dropped) return dropped;
+    }
+    return feed(*psql, chunk);
   });
   const Secret roles = Secret::take(roles_text);
   if (!end) return Error{end.error()};
@@ -178,78 +167,6 @@ Result<void> Loader::piece_loaded(const PieceName& piece, const PieceEnd& end) {
   line.sha256 = to_hex(end.digest);
   say(line);
   return {};
-}
-
-Result<void> Loader::load_roles(const Secret& dump) {
-  const GlobalsScript script = transform_globals(dump.reveal(), existing(facts_), options_.tablespaces);
-  roles_ = script.roles;
-  std::vector<std::string> statements = {"SET log_statement = none", "SET log_min_duration_statement = -1",
-                                         "SET log_min_error_statement = panic", "BEGIN"};
-  statements.insert(statements.end(), script.roles_sql.begin(), script.roles_sql.end());
-  statements.emplace_back("COMMIT");
-  Result<void> done = execute(std::string(kConnectTo), statements);
-  if (done) done = execute(std::string(kConnectTo), script.tablespaces_sql);
-  if (!done) return Error{"the roles could not be loaded: " + done.error()};
-  // The service user's own password may just have become another one.
-  const Result<PgSession> still = PgSession::open(options_.login, kConnectTo);
-  if (still) return {};
-  return Error{still.error() +
-               "; the service user now has the master's password here: copy the master's passfile"};
-}
-
-Result<void> Loader::drop_database(const std::string& name) {
-  const DatabaseFacts* old = facts_.find(name);
-  if (old == nullptr) return {};
-  if (old->objects() != 0 && !options_.replace) {
-    return Error{"database '" + name +
-                 "' exists on the target and is not empty; give --replace to replace it"};
-  }
-  const std::string quoted = quote_identifier(name);
-  std::vector<std::string> statements;
-  if (old->is_template) statements.push_back("ALTER DATABASE " + quoted + " IS_TEMPLATE false");
-  if (facts_.server_version >= kFirstWithForce) {
-    statements.push_back("DROP DATABASE " + quoted + " WITH (FORCE)");
-  } else {
-    statements.push_back("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = " +
-                         quote_literal(name));
-    statements.push_back("DROP DATABASE " + quoted);
-  }
-  const Result<void> done = execute(std::string(kConnectTo), statements);
-  if (!done) return Error{"database '" + name + "' of the target cannot be dropped: " + done.error()};
-  return {};
-}
-
-Result<void> Loader::drop_what_is_not_in_the_stream() {
-  phase_ = "drop";
-  for (const DatabaseFacts& database : facts_.databases) {
-    if (database.name == kConnectTo || databases_.contains(database.name)) continue;
-    const Result<void> dropped = options_.replace ? drop_database(database.name) : Result<void>(Error{""});
-    if (!dropped) left_.push_back("database " + database.name);
-  }
-  for (const auto& [name, role] : facts_.roles) {
-    if (roles_.contains(name) || name == options_.login.user) continue;
-    const bool may = options_.replace && !role.bootstrap;
-    const Result<void> dropped =
-        may ? execute(std::string(kConnectTo), {"DROP ROLE " + quote_identifier(name)})
-            : Result<void>(Error{""});
-    if (!dropped) left_.push_back("role " + name);
-  }
-  return wait(-1, 0) ? Result<void>() : Result<void>(Error{"interrupted"});
-}
-
-Result<void> Loader::analyze() {
-  phase_ = "analyze";
-  for (const std::string& database : databases_) {
-    database_ = database;
-    const Result<PgSession> reachable = PgSession::open(options_.login, database);
-    // A database with CONNECTION LIMIT or ALLOW_CONNECTIONS false of its own is as it is on the master.
-    if (!reachable) continue;
-    const Result<void> done = execute(database, {"ANALYZE"});
-    if (!done) return Error{"ANALYZE in database '" + database + "' failed: " + done.error()};
-  }
-  database_.clear();
-  // What was loaded with synchronous_commit off is on disk before the standby joins.
-  return execute(std::string(kConnectTo), {"CHECKPOINT"});
 }
 
 Result<void> Loader::finish(const StreamEnd& end) {
@@ -282,7 +199,7 @@ Result<ChildProcess> Loader::start_psql() {
                 "--no-password",
                 "--set=ON_ERROR_STOP=1",
                 "--set=VERBOSITY=terse",
-                "--dbname=" + conninfo_for_database(kConnectTo)};
+                "--dbname=" + conninfo_for_database(kLoaderDatabase)};
   child.environment = child_environment(pg_environment(options_.login, options));
   child.pipe_stdin = true;
   return ChildProcess::start(child);
@@ -323,31 +240,6 @@ Result<void> Loader::finish_psql(ChildProcess& psql) {
   return {};
 }
 
-Result<void> Loader::execute(const std::string& database, const std::vector<std::string>& statements) {
-  if (statements.empty()) return {};
-  auto work = std::async(std::launch::async, [&]() -> Result<void> {
-    Result<PgSession> session = PgSession::open(options_.login, database);
-    if (!session) return Error{session.error()};
-    const auto unlimited = session->query("SET statement_timeout = 0");
-    if (!unlimited) return Error{unlimited.error()};
-    for (const std::string& statement : statements) {
-      const auto rows = session->query(statement);
-      if (!rows) return Error{rows.error()};
-    }
-    return {};
-  });
-  Result<void> caller;
-  while (work.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
-    if (!caller.ok()) continue;
-    const Result<short> alive = wait(-1, 0);
-    if (alive) continue;
-    caller = Error{alive.error()};
-    end_backends();
-  }
-  const Result<void> done = work.get();
-  return caller ? done : caller;
-}
-
 Result<short> Loader::wait(int fd, short events) {
   if (Clock::now() - said_alive_ >= kAliveEvery) say_alive();
   if (stop_requested()) return Error{"interrupted by a signal"};
@@ -385,18 +277,6 @@ void Loader::say_alive() {
   line.name = database_;
   line.bytes = bytes_;
   say(line);
-}
-
-void Loader::end_backends() {
-  PgLogin other = options_.login;
-  other.application_name = kApplicationName;
-  Result<PgSession> session = PgSession::open(other, kConnectTo);
-  if (!session) return;
-  const auto ended = session->query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> "
-      "pg_backend_pid()",
-      {options_.login.application_name});
-  (void)ended;
 }
 
 }  // namespace pgtandem::bootstrap

@@ -22,6 +22,9 @@
 
 namespace pgtandem::bootstrap {
 
+/// The database from which the loader works: the one that nobody drops.
+inline constexpr std::string_view kLoaderDatabase = "template1";
+
 struct LoaderOptions {
   PgLogin login;
   std::string pg_bin;  ///< folder of psql; empty: PATH
@@ -67,6 +70,9 @@ class Loader {
   Result<short> wait(int fd, short events);
   void say(const LoaderLine& line);
   void say_alive();
+  /// Ends what psql has left running, and gives the server its maintenance database back if that is gone:
+  /// without it the relay cannot log in, and no bootstrap can begin. Best effort.
+  void clean_up();
   void end_backends();
 
   LoaderOptions options_;

@@ -12,6 +12,9 @@ namespace {
 /// Rate over this much: long enough to be readable, short enough to show that something has stopped.
 constexpr auto kRateWindow = std::chrono::seconds(8);
 
+/// Seconds of copying before an arrival time is worth showing.
+constexpr double kArrivalAfter = 2;
+
 }  // namespace
 
 std::string format_bytes(std::uint64_t bytes) {
@@ -103,13 +106,15 @@ ProgressView ProgressMeter::view(SteadyTime now) const {
   view.bytes = bytes_;
   view.wire_bytes = wire_bytes_;
   view.total_bytes = estimated_total();
+  bool known = false;
   if (!samples_.empty()) {
     const Sample& first = samples_.front();
     const double seconds = std::chrono::duration<double>(now - first.time).count();
     const std::uint64_t since = bytes_ - (samples_.size() == 1 ? 0 : first.bytes);
     if (seconds >= 0.5) view.rate = std::uint64_t(double(since) / seconds);
+    known = seconds >= kArrivalAfter;
   }
-  if (view.rate != 0 && view.total_bytes > bytes_) {
+  if (known && view.rate != 0 && view.total_bytes > bytes_) {
     view.left = std::chrono::seconds((view.total_bytes - bytes_) / view.rate);
   }
   return view;
