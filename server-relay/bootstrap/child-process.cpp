@@ -19,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kPipeSize = 512 << 10;
+
 /// How often a child that is being waited for is looked at.
 constexpr auto kWaitStep = std::chrono::milliseconds(10);
 
@@ -115,6 +117,10 @@ Result<ChildProcess> ChildProcess::start(const ChildOptions& options) {
   child.stderr_ = std::exchange(spawn.err[0], -1);
   for (const int fd : {child.stdin_, child.stdout_, child.stderr_}) {
     if (fd >= 0) set_non_blocking(fd);
+  }
+  // Fewer, larger turns for a dump; a system that refuses gives the usual 64 KiB.
+  for (const int fd : {child.stdin_, child.stdout_}) {
+    if (fd >= 0) ::fcntl(fd, F_SETPIPE_SZ, kPipeSize);
   }
   return child;
 }

@@ -344,6 +344,10 @@ Findings check_target(const ServerFacts& target) {
     problem(findings, "the target has prepared transactions, which keep their databases from being dropped",
             "end them there with ROLLBACK PREPARED (see pg_prepared_xacts)");
   }
+  if (target.find("postgres") == nullptr) {
+    problem(findings, "the target has no database 'postgres', in which the relay and tools log in",
+            "make it there: createdb --maintenance-db=template1 postgres");
+  }
   for (const DatabaseFacts& database : target.databases) {
     if (database.subscriptions.empty()) continue;
     problem(findings,

@@ -89,20 +89,53 @@ TEST_CASE("no verifier and no password is in a command line, in what is printed 
   CHECK(place.control.calls("bootstrap/begin").front().authorization == "Bearer test-token");
 }
 
-TEST_CASE("progress is reported to the relay and as events, and the first report comes at once") {
+namespace {
+
+/// Peak of resident memory in KiB of a process; 0 if it is gone.
+std::uint64_t peak_memory(const std::string& pid) {
+  std::istringstream lines(read_file("/proc/" + pid + "/status"));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6));
+  }
+  return 0;
+}
+
+/// Of all processes of the test's tool, both sides.
+std::uint64_t peak_memory_of_tools() {
+  std::uint64_t peak = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    if (read_file(entry.path() / "cmdline").starts_with(tool_path())) {
+      peak = std::max(peak, peak_memory(entry.path().filename()));
+    }
+  }
+  return peak;
+}
+
+}  // namespace
+
+TEST_CASE("a large copy is reported to the relay and as events, and takes little memory on either side") {
   CopyPlace place;
   place.source.sql(
-      "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 4) AS t FROM generate_series(1, 300000) i");
+      "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 8) AS t FROM generate_series(1, 500000) i");
+  std::uint64_t peak = 0;
+  place.control.on_command([&](const ControlCall&) {
+    peak = std::max(peak, peak_memory_of_tools());
+    return true;
+  });
   const Outcome outcome = place.bootstrap();
   check_success(outcome, place);
   const std::vector<json> progress = events(outcome, "progress");
   REQUIRE(progress.size() >= 4);
-  CHECK(progress.back()["bytes"].get<std::uint64_t>() > 30000000U);
+  CHECK(progress.back()["bytes"].get<std::uint64_t>() > 120000000U);
   CHECK(progress.back()["wire_bytes"].get<std::uint64_t>() > 1000000U);
   bool rate = false;
   for (const json& event : progress) rate = rate || event["bytes_per_second"].get<std::uint64_t>() > 0;
   CHECK(rate);
   CHECK(place.control.calls("bootstrap/progress").size() >= 2);
+  CHECK(peak > 1000);
+#ifndef __SANITIZE_ADDRESS__
+  CHECK(peak < 48 * 1024);
+#endif
 }
 
 TEST_CASE("without ssh the loader runs here, on the same stream") {

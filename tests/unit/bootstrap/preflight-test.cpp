@@ -32,7 +32,8 @@ ServerFacts source() {
   facts.started = "1.5";
   facts.data_directory = "/data";
   facts.superuser = true;
-  facts.databases = {database("orders")};
+  facts.databases = {database("orders"), database("postgres")};
+  facts.databases[1].bytes = 0;
   facts.roles = {{"postgres", {"aa", false, true}}, {"alice", {"bb", false, false}}};
   facts.memberships = {{"readers", "alice", "postgres"}};
   return facts;
@@ -41,7 +42,9 @@ ServerFacts source() {
 ServerFacts empty_target() {
   ServerFacts facts = source();
   facts.system_identifier = "2";
-  facts.databases.clear();
+  facts.databases = {database("postgres")};
+  facts.databases[0].counts.clear();
+  facts.databases[0].bytes = 0;
   facts.memberships.clear();
   facts.roles.erase("alice");
   facts.available_extensions = {{"plpgsql", "1.0"}};
@@ -173,14 +176,14 @@ TEST_CASE("what the target lacks is found: extensions, locales, collations, fold
   PreflightOptions without = agreed();
   without.tablespaces = false;
   CHECK_FALSE(has(compare_servers(here, there, without), Kind::problem, "tablespace"));
-  there.databases = {database("orders")};
-  there.databases[0].bytes = 2 << 20;
+  there.databases.push_back(database("orders"));
+  there.databases[1].bytes = 2 << 20;
   CHECK_FALSE(has(compare_servers(here, there, agreed()), Kind::problem, "not enough space"));
 }
 
 TEST_CASE("databases on the target that hold something are a question, with --replace a note") {
   ServerFacts target = empty_target();
-  target.databases = {database("archive"), database("orders")};
+  target.databases.insert(target.databases.begin(), {database("archive"), database("orders")});
   target.databases[1].counts.clear();
   CHECK(has(compare_servers(source(), target, agreed()), Kind::question, "dropped: archive"));
   PreflightOptions replace = agreed();
@@ -207,7 +210,7 @@ TEST_CASE("what a dump cannot carry is a problem or is said") {
   here.databases[0].subscriptions = {"sub"};
   here.databases[0].counts["large objects"] = 2;
   here.databases.push_back(database("closed"));
-  here.databases[1].allows_connections = false;
+  here.databases[2].allows_connections = false;
   const std::vector<Finding> findings = check_source(here);
   CHECK(has(findings, Kind::problem, "prepared"));
   CHECK(has(findings, Kind::note, "s1"));
@@ -221,6 +224,8 @@ TEST_CASE("what a dump cannot carry is a problem or is said") {
   CHECK(has(check_target(there), Kind::problem, "version 0.0.9"));
   CHECK(has(check_target(there), Kind::problem, "prepared"));
   CHECK(has(check_target(there), Kind::problem, "recovery"));
+  there.databases.clear();
+  CHECK(has(check_target(there), Kind::problem, "no database 'postgres'"));
 }
 
 TEST_CASE("the copies are equal only if every database, count, sequence, role and membership is") {
@@ -231,7 +236,7 @@ TEST_CASE("the copies are equal only if every database, count, sequence, role an
     change(there);
     return differences(here, there).size() == 1;
   };
-  CHECK(differs([](ServerFacts& f) { f.databases.clear(); }));
+  CHECK(differs([](ServerFacts& f) { f.databases.erase(f.databases.begin()); }));
   CHECK(differs([](ServerFacts& f) { f.databases[0].encoding = "LATIN1"; }));
   CHECK(differs([](ServerFacts& f) { f.databases[0].counts["relations of kind r"] = 2; }));
   CHECK(differs([](ServerFacts& f) { f.databases[0].counts["more"] = 1; }));
