@@ -180,8 +180,11 @@ void read_environment(const Environment& environment, unsigned program, Values& 
   for (const Setting& setting : settings()) names.push_back(variable_name(setting));
   for (const auto& [name, text] : environment) {
     if (!name.starts_with("PGTANDEM_") || text.empty() || name == kConfigVariable) continue;
-    const auto found = std::find_if(settings().begin(), settings().end(),
-                                    [&](const Setting& setting) { return variable_name(setting) == name; });
+    // A copy: clang 14 does not let a lambda use a structured binding.
+    const std::string wanted = name;
+    const auto found = std::find_if(settings().begin(), settings().end(), [&wanted](const Setting& setting) {
+      return variable_name(setting) == wanted;
+    });
     if (found == settings().end()) {
       findings.warnings.push_back("the variable " + name + " is no setting and has no effect" +
                                   suggestion(name, names));

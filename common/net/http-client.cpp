@@ -69,7 +69,7 @@ Result<std::string> write_request(const Endpoint& server, const HttpRequest& req
                      "\r\nUser-Agent: pgtandem/" PGTANDEM_VERSION "\r\nConnection: close\r\n";
   for (const auto& [name, value] : request.headers) {
     wrong = wrong || has_line_break(name) || has_line_break(value);
-    text += name + ": " + value + "\r\n";
+    text.append(name).append(": ").append(value).append("\r\n");
   }
   if (wrong) return Error{"the request's path or a header holds what is not allowed there"};
   if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
