@@ -1,6 +1,7 @@
 """Options, marks, and what happens to servers and logs around every test."""
 import pathlib
 import random
+import re
 import signal
 import sys
 
@@ -12,6 +13,7 @@ import harness  # noqa: E402
 from harness import Mirror, Pair, places, process  # noqa: E402
 
 SHOWN_LOG_LINES = 40
+OWN_CONNECTIONS = r"host=\[local\]|application_name=test$"  # the tests' looks at the servers
 
 
 def pytest_addoption(parser):
@@ -63,7 +65,8 @@ def pytest_runtest_makereport(item, call):
     if not report.failed:
         return
     for program in process.running_programs():
-        lines = program.log().splitlines()[-SHOWN_LOG_LINES:]
+        lines = [line for line in program.log().splitlines() if not re.search(OWN_CONNECTIONS, line)]
+        lines = lines[-SHOWN_LOG_LINES:]
         report.sections.append((f"log of {program.name} ({program.log_file})", "\n".join(lines)))
     if "seed" in item.fixturenames:
         report.sections.append(("seed", f"repeat with --seed {item.funcargs.get('seed')}"))
@@ -109,8 +112,8 @@ class Shared:
 
     def _healthy(self) -> bool:
         try:
-            return self.object.healthy()
-        except Exception:
+            return harness.wait_until(self.object.healthy, 3, "health")  # a session of the last test may just be ending
+        except AssertionError:
             return False
 
     def end(self):

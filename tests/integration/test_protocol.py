@@ -483,7 +483,7 @@ def test_repeated_negotiation_is_refused(mirror, requests):
         except (EOFError, ConnectionError):
             pass
         assert answers.count(b"N") <= 2 and len(answers) < len(requests) + 1
-        assert answers.strip(b"N") in (b"", b"E"), "refused with an error, or closed"
+        assert answers.strip(b"N")[:1] in (b"", b"E"), "refused with an error, or closed"
 
 
 @pytest.mark.parametrize("code", (wire.SSL_REQUEST, wire.GSSENC_REQUEST))

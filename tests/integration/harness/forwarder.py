@@ -26,4 +26,4 @@ class Forwarder(Program):
         return open_port(self.port)
 
     def tcp(self, database="app", user="app", password=APP_PASSWORD) -> str:
-        return f"host=127.0.0.1 port={self.port} dbname={database} user={user} password={password}"
+        return f"host=127.0.0.1 port={self.port} dbname='{database}' user={user} password={password}"

@@ -21,7 +21,9 @@ class Mirror:
         return self
 
     def healthy(self) -> bool:
-        return (self.master.running() and self.standby.running() and self.relay.running() and self.relay.joined())
+        """Everything runs, joined, and no session of an earlier test is left."""
+        return (self.master.running() and self.standby.running() and self.relay.running() and self.relay.joined()
+                and self.master.backends() == 0 and self.standby.backends() == 0)
 
     def end(self):
         self.relay.end()

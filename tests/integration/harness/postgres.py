@@ -126,10 +126,10 @@ class Postgres(Program):
 
     # Straight to this server, past every relay.
     def conninfo(self, database="app", user="postgres") -> str:
-        return f"host={self.folder} port={self.port} dbname={database} user={user}"
+        return f"host={self.folder} port={self.port} dbname='{database}' user={user}"
 
     def tcp(self, database="app", user="app", password=APP_PASSWORD, host="127.0.0.1") -> str:
-        return f"host={host} port={self.port} dbname={database} user={user} password={password}"
+        return f"host={host} port={self.port} dbname='{database}' user={user} password={password}"
 
     def connect(self, database="postgres", user="postgres", **options):
         options.setdefault("autocommit", True)

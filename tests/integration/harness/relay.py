@@ -53,10 +53,10 @@ class Relay(Program):
 
     # As a client of this relay.
     def tcp(self, database="app", user="app", password=APP_PASSWORD, host="127.0.0.1") -> str:
-        return f"host={host} port={self.port} dbname={database} user={user} password={password}"
+        return f"host={host} port={self.port} dbname='{database}' user={user} password={password}"
 
     def by_socket(self, database="app", user="app", password=APP_PASSWORD) -> str:
-        return f"host={self.socket_folder} port={self.port} dbname={database} user={user} password={password}"
+        return f"host={self.socket_folder} port={self.port} dbname='{database}' user={user} password={password}"
 
     # What it says.
     def status(self) -> dict:
@@ -163,9 +163,10 @@ class Pair:
         return self
 
     def healthy(self) -> bool:
-        """Everything runs, a is master and b joined, as after start()."""
+        """Everything runs, a is master and b joined, as after start(), and no session of an earlier test is left."""
         return (all(n.postgres.running() and n.relay.running() for n in self.nodes.values())
-                and self.a.relay.state() == "MASTER" and self.b.relay.state() == "STANDBY" and self.a.relay.joined())
+                and self.a.relay.state() == "MASTER" and self.b.relay.state() == "STANDBY" and self.a.relay.joined()
+                and all(n.postgres.backends() == 0 for n in self.nodes.values()))
 
     def end(self):
         for node in reversed(self.nodes.values()):
