@@ -12,6 +12,10 @@ namespace {
 /// What may be held, or wait to be written to the frontend, before the master is read further.
 constexpr std::size_t kHeldLimit = IoThread::kScratchSize;
 
+/// How much of a reply is read for a frontend that is gone. More than a window, so that the standby can
+/// finish.
+constexpr std::uint64_t kDrainLimit = 1U << 20;
+
 bool ends_something(char type) {
   return type == 'C' || type == 'I' || type == 's' || type == 'V' || type == 'E' || type == 'Z';
 }
@@ -62,7 +66,8 @@ asio::awaitable<void> Session::reply_loop() {
 /// Passes on what may go at once in as few writes as there are held places; returns an incomplete message's
 /// beginning.
 ByteSpan Session::take_replies(ByteSpan input) {
-  const std::byte* run_begin = input.data();
+  const std::byte* const begin = input.data();
+  const std::byte* run_begin = begin;
   std::size_t run = 0;
   while (std::optional<MessagePiece> piece = master_splitter_.next(input)) {
     const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
@@ -97,13 +102,24 @@ ByteSpan Session::take_replies(ByteSpan input) {
   }
   if (!held_.empty()) release();
   end_if_idle();
+  if (phase_ == Phase::draining) limit_draining(input.data() - begin);
   return input;
+}
+
+/// Nobody waits for this reply any more, and its end may be far: as a server whose client is gone, the relay
+/// gives the statement up on both, unless the standby has finished it.
+void Session::limit_draining(std::ptrdiff_t bytes) {
+  drained_ += std::uint64_t(bytes);
+  const bool standby_done = mirrored() && !units_.empty() && units_.front().standby_status != 0;
+  if (drained_ > kDrainLimit && !standby_done) end(drain_reason_, "left in the middle of a long reply", {});
 }
 
 void Session::note_master_outcome(const Outcome& outcome) {
   if (outcome.kind == Outcome::Kind::copy_in) {
     tracker_.on_copy_in();
     request_event_.notify();
+    // The data that the backends wait for will not come: both roll back.
+    if (phase_ == Phase::draining) end(drain_reason_, "left in the middle of a COPY", {});
   }
   const bool in_unit = master_units_ < first_unit_ + units_.size();
   Unit* const unit = in_unit ? &units_[std::size_t(master_units_ - first_unit_)] : nullptr;

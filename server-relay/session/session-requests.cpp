@@ -93,7 +93,6 @@ ByteSpan Session::take_requests(ByteSpan input) {
                    {pgtandem::Severity::fatal, "08P01", "invalid message length"},
                    "a message with an impossible length");
   } else if (leave) {
-    leaving_ = true;
     drain(EndReason::left);
   }
   return input;

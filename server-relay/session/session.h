@@ -115,6 +115,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   ByteSpan take_standby_replies(ByteSpan input);
   /// Holds the piece, or says that it may go at once.
   bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome);
+  void limit_draining(std::ptrdiff_t bytes);
   void note_master_outcome(const Outcome& outcome);
   static void note_standby_outcome(Unit& unit, const Outcome& outcome);
   bool may_release(std::uint64_t outcome);
@@ -177,7 +178,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::string farewell_;       ///< the master's FATAL, until it is clear what it means
   std::string standby_fatal_;  ///< SQLSTATE of the standby's FATAL
   bool request_blocked_ = false;
-  bool leaving_ = false;  ///< the frontend said Terminate, or is gone
+  std::uint64_t drained_ = 0;  ///< bytes of replies that nobody waits for
   bool end_when_idle_ = false;
   std::string end_message_;
   int cancels_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "server-relay/bootstrap/commands.h"
 #include "server-relay/tool/command.h"
 
 namespace pgtandem::tool {
@@ -62,6 +63,8 @@ int run(const Command& command, Context& context) {
 }  // namespace
 
 int run_tool(int argc, const char* const* argv, const Environment& environment, ToolStreams streams) {
+  // The bootstrap starts this on a host whose settings are nobody's business here: all its words are its own.
+  if (argc > 1 && std::string_view(argv[1]) == "load") return load_command({argv + 2, argv + argc});
   auto loaded = load_tool_settings(argc, argv, commands_help(), environment);
   if (!loaded) {
     streams.err << loaded.error() << "\n";
