@@ -26,7 +26,10 @@ Result<CommandAnswer> parse_command_answer(unsigned http_status, const std::stri
   answer.body = body;
   const auto ok = parsed.find("ok");
   answer.ok = http_status / 100 == 2 && ok != parsed.end() && ok->is_boolean() && ok->get<bool>();
-  if (answer.ok) return answer;
+  if (answer.ok) {
+    answer.text = text_of(parsed, "text");
+    return answer;
+  }
   answer.error = text_of(parsed, "error");
   answer.what_to_do = text_of(parsed, "do");
   if (answer.error.empty()) answer.error = "the relay refused with status " + std::to_string(http_status);

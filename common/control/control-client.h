@@ -30,6 +30,7 @@ struct CommandAnswer {
   bool ok = false;
   unsigned status = 0;
   std::string body;        ///< JSON, as it came
+  std::string text;        ///< what was done, where ok; may be empty
   std::string error;       ///< one sentence, where !ok
   std::string what_to_do;  ///< the next step, where !ok; may be empty
 };

@@ -39,7 +39,7 @@ class LineFile {
 
   Result<void> append(const std::string& line) {
     if (size_ > 0 && size_ + line.size() > rotate_bytes_) rotate();
-    if (const auto opened = open(); !opened) return opened;
+    if (Result<void> opened = open(); !opened) return opened;
     const ssize_t written = ::write(descriptor_, line.data(), line.size());
     if (written == ssize_t(line.size())) {
       size_ += line.size();

@@ -7,8 +7,8 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <nlohmann/json.hpp>
 #include <libssh2.h>
+#include <nlohmann/json.hpp>
 
 #include "common/config/secret-file.h"
 #include "common/net/connect.h"

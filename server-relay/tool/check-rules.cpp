@@ -53,6 +53,30 @@ Finding difference(const std::string& what, const std::string& a, const std::str
           "use the same on both"};
 }
 
+bool asks_no_password(const HbaRule& rule) {
+  return rule.method == "trust" || rule.method == "peer" || rule.method == "ident";
+}
+
+Finding judge_open_rule(const std::string& topic, const HbaRule& rule, const std::string& relay_address,
+                        bool beyond_loopback) {
+  const std::string text = "pg_hba.conf line " + rule.line + " (" + rule.type + " " + rule.databases + " " +
+                           rule.users + " " + (rule.address.empty() ? "" : rule.address + " ") + rule.method +
+                           ")";
+  if (rule.method != "trust") {
+    return {Severity::error, topic,
+            text + " asks who the relay is, not who its client is, so logins through the relay fail",
+            "use scram-sha-256 there, or let the relay reach the postmaster by TCP"};
+  }
+  if (beyond_loopback) {
+    return {Severity::error, topic,
+            text + " lets everybody in who reaches the relay, since the relay comes from " +
+                (relay_address.empty() ? "the Unix socket" : relay_address),
+            "use scram-sha-256 there"};
+  }
+  return {Severity::warning, topic, text + " trusts whoever the relay's own access list lets in",
+          "use scram-sha-256 there, unless [[access]] allows local programs alone"};
+}
+
 }  // namespace
 
 bool rule_covers(const HbaRule& rule, const std::string& relay_address) {
@@ -82,31 +106,13 @@ bool listens_beyond_loopback(const std::string& listen_addresses) {
 Findings judge_hba(const std::string& topic, const ServerFacts& facts, const std::string& relay_address) {
   Findings findings;
   const bool beyond = listens_beyond_loopback(facts.listen_addresses);
-  const std::string from = relay_address.empty() ? "the Unix socket" : relay_address;
   for (const HbaRule& rule : facts.hba) {
-    const std::string where = "pg_hba.conf line " + rule.line;
     if (!rule.error.empty()) {
-      findings.push_back({Severity::error, topic, where + " is not read: " + rule.error, "correct the line"});
-      continue;
-    }
-    const bool open = rule.method == "trust" || rule.method == "peer" || rule.method == "ident";
-    if (!open || !rule_covers(rule, relay_address)) continue;
-    const std::string rule_text = where + " (" + rule.type + " " + rule.databases + " " + rule.users + " " +
-                                  (rule.address.empty() ? "" : rule.address + " ") + rule.method + ")";
-    if (rule.method != "trust") {
-      findings.push_back(
-          {Severity::error, topic,
-           rule_text + " asks who the relay is, not who its client is, so logins through the relay fail",
-           "use scram-sha-256 there, or let the relay reach the postmaster by TCP"});
-    } else if (beyond) {
-      findings.push_back(
-          {Severity::error, topic,
-           rule_text + " lets everybody in who reaches the relay, since the relay comes from " + from,
-           "use scram-sha-256 there"});
-    } else {
-      findings.push_back({Severity::warning, topic,
-                          rule_text + " trusts whoever the relay's own access list lets in",
-                          "use scram-sha-256 there, unless [[access]] allows local programs alone"});
+      findings.push_back({Severity::error, topic,
+                          "pg_hba.conf line " + rule.line + " is not read: " + rule.error,
+                          "correct the line"});
+    } else if (asks_no_password(rule) && rule_covers(rule, relay_address)) {
+      findings.push_back(judge_open_rule(topic, rule, relay_address, beyond));
     }
   }
   return findings;

@@ -9,7 +9,7 @@ namespace pgtandem::tool {
 namespace {
 
 std::string shortened(const std::string& text, std::size_t width) {
-  const std::string clean = printable(text);
+  std::string clean = printable(text);
   if (clean.size() <= width) return clean;
   std::size_t end = width - 3;
   while (end > 0 && (static_cast<unsigned char>(clean[end]) & 0xC0U) == 0x80U) --end;

@@ -114,7 +114,7 @@ CommandAnswer send_command(const Context& context, const RelayStatus& relay, con
 int report_answer(Context& context, const RelayStatus& relay, const CommandAnswer& answer,
                   const std::string& done) {
   if (answer.ok) {
-    context.out << done << "\n";
+    context.out << (answer.text.empty() ? done : printable(answer.text)) << "\n";
     return kOk;
   }
   context.err << "pgtandem: " << relay.control_port << " refuses: " << printable(answer.error) << "\n";

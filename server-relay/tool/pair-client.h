@@ -24,7 +24,7 @@ Secret read_token(const ToolSettings& settings);
 /// Sends the command to that relay. A relay that does not answer, or refuses the token, is a Failure.
 CommandAnswer send_command(const Context& context, const RelayStatus& relay, const std::string& name,
                            const nlohmann::json& body);
-/// Prints what the relay said, and gives the exit status that fits.
+/// Prints what the relay said (`done` where it said nothing but yes), and gives the exit status that fits.
 int report_answer(Context& context, const RelayStatus& relay, const CommandAnswer& answer,
                   const std::string& done);
 

@@ -5,6 +5,16 @@
 #include "server-relay/tool/command.h"
 
 namespace pgtandem::tool {
+namespace {
+
+Failure master_answers(const StatusView& master) {
+  const std::string self(to_string(master.node));
+  const std::string peer(to_string(other(master.node)));
+  return {kRefused, "node " + self + " is master and answers\n  do: to make node " + peer +
+                        " master all the same: pgtandem promote --node " + peer};
+}
+
+}  // namespace
 
 Node choose_promoted(const PairStatus& pair) {
   const RelayStatus* standby = nullptr;
@@ -12,12 +22,7 @@ Node choose_promoted(const PairStatus& pair) {
   std::size_t answers = 0;
   for (const RelayStatus& relay : pair) {
     if (!relay.view) continue;
-    if (relay.view->active()) {
-      const std::string peer(to_string(other(relay.view->node)));
-      throw Failure{kRefused, "node " + std::string(to_string(relay.view->node)) +
-                                  " is master and answers\n  do: " + "to make node " + peer +
-                                  " master all the same: pgtandem promote --node " + peer};
-    }
+    if (relay.view->active()) throw master_answers(*relay.view);
     ++answers;
     answering = &relay;
     if (relay.view->role.state == "STANDBY") standby = &relay;

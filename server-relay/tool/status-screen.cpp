@@ -131,6 +131,7 @@ std::string last_events(const PairStatus& pair, const Style& style) {
   if (entries.size() > kEventsShown) entries.erase(entries.begin(), entries.end() - kEventsShown);
   if (entries.empty()) return {};
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(entries.size());
   for (const auto& [time, node, event] : entries) {
     rows.push_back(
         {printable(time), node, printable(event->level), printable(event->event), printable(event->text)});

@@ -85,7 +85,7 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 std::string quoted(std::string_view text) {
-  const std::string clean = printable(text);
+  std::string clean = printable(text);
   const bool plain = !clean.empty() && clean.find_first_of(" \"\\=") == std::string::npos;
   if (plain) return clean;
   std::string out = "\"";
