@@ -178,6 +178,8 @@ def nothing_stays_behind(request):
     for program in reversed(process.running_programs()):
         if id(program) not in before and id(program) not in kept:
             program.end()
+    ended = process.deaths()
+    assert not ended, "\n".join(ended)
 
 
 def programs_of(thing):

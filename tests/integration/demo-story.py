@@ -63,8 +63,7 @@ class Story:
 
     def bootstrap(self, master) -> float:
         began = time.monotonic()
-        self.pair.tool.config = self.pair.nodes[master].folder / "pgtandem.toml"
-        self.pair.tool.run("bootstrap", "--abort-clients", "--replace", timeout=120)
+        self.pair.tool.run("bootstrap", "--abort-clients", "--replace", timeout=120, on=master)
         self.pair.wait_joined(master=master)
         return time.monotonic() - began
 
@@ -95,7 +94,7 @@ class Story:
         since = pair.tool.time_of_silence("b")
         self.tell(f"Relay b says since when a is silent ({since[11:19]}) and what to type. The operator sees that host a is")
         print(f"{'':10}off, and types: pgtandem promote --other-host-is-off --accept-loss-since={since}")
-        pair.tool.run("promote", "--node", "b", "--other-host-is-off", f"--accept-loss-since={since}")
+        pair.tool.run("promote", "--node", "b", "--other-host-is-off", f"--accept-loss-since={since}", on="b")
         pair.b.relay.wait_state("ALONE")
 
     def go_on(self):

@@ -61,8 +61,8 @@ def stale_pair(sshd):
         with_data.end()
 
 
-def bootstrap(pair, *more, check=True, timeout=120):
-    return pair.tool.run("bootstrap", "--abort-clients", "--replace", *more, check=check, timeout=timeout)
+def bootstrap(pair, *more, check=True, on="a"):
+    return pair.tool.run("bootstrap", "--abort-clients", "--replace", *more, check=check, timeout=120, on=on)
 
 
 def assert_equal(pair):
@@ -168,8 +168,7 @@ def test_an_old_master_is_brought_back(sshd):
         pair.a.postgres.start()
         pair.a.relay.start()
         pair.a.relay.wait_state("STALE")
-        pair.tool.config = pair.b.folder / "pgtandem.toml"
-        bootstrap(pair)
+        bootstrap(pair, on="b")
         pair.wait_joined(master="b")
         same(pair.a.postgres, pair.b.postgres)
 
@@ -221,8 +220,8 @@ def target_relay_is_down(pair, sshd):
 
 
 def no_loader_there(pair, sshd):
-    pair.tool.config.write_text(re.sub(r'remote_pgtandem = .*', 'remote_pgtandem = "/nonexistent/pgtandem"',
-                                       pair.tool.config.read_text()))
+    config = pair.tool.configs["a"]
+    config.write_text(re.sub("remote_pgtandem = .*", 'remote_pgtandem = "/nonexistent/pgtandem"', config.read_text()))
 
 
 @pytest.mark.parametrize("trouble", (nobody_knows_the_host, wrong_host_key, key_is_not_accepted, sshd_is_down,

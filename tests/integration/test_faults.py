@@ -61,7 +61,7 @@ class Scene:
 
     def promote_b(self):
         """As an operator does it: promote; if the old master does not yield, its host is off, or is switched off."""
-        if self.pair.tool.run("promote", "--node", "b", check=False).returncode != 0:
+        if self.pair.tool.run("promote", "--node", "b", check=False, on="b").returncode != 0:
             if self.pair.a.postgres.running() and self.pair.a.relay.running():
                 pass  # one of them is frozen: the worst case is that it wakes up after the promotion
             else:

@@ -13,7 +13,7 @@ from harness.recorder import TABLE
 
 DESCRIBE = (r"\d", r"\d+", r"\dt+", r"\di+", r"\dv", r"\df", r"\df+", r"\dn+", r"\du", r"\l+", r"\dT+", r"\dp", r"\ds",
             r"\dx", r"\dD", r"\do", r"\dC", r"\dRp", r"\conninfo", r"\d described", r"\sf described_twice", r"\dO",
-            r"\dconfig", r"\dd", r"\des", r"\dF", r"\dL", r"\drds", r"\dy", r"\db+", r"\encoding")
+            r"\dconfig", r"\dd", r"\des", r"\dF", r"\dL", r"\drds", r"\dy", r"\db", r"\encoding")
 
 
 @pytest.fixture(autouse=True)

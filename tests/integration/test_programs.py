@@ -1,6 +1,8 @@
 """The programs as people meet them on a command line: help, versions, mistakes, exit statuses."""
 import signal
+import subprocess
 
+import psycopg
 import pytest
 
 from harness import Pair, Postgres, Relay
@@ -41,31 +43,19 @@ def test_mistakes_in_the_file(tmp_path, line, word):
 
 def test_a_second_sigterm_stops_at_once():
     """SIGTERM stops in order and waits for open transactions; a second one does not wait."""
-    import psycopg
     with Postgres() as server:
         relay = Relay.flags_only(server, None, "--stop-timeout", "60s").start()
         session = psycopg.connect(relay.tcp())
         session.execute("SELECT 1")  # a transaction is open now
         relay.process.send_signal(signal.SIGTERM)
-        with pytest.raises(AssertionError, match="did not stop"):
-            try_to_wait(relay)
-        relay.process.send_signal(signal.SIGTERM)
-        relay.process.wait(5)
-        relay.end()
+        with pytest.raises(subprocess.TimeoutExpired):
+            relay.process.wait(1.5)
+        relay.stop(timeout=5)
         session.close()
-
-
-def try_to_wait(relay):
-    import subprocess
-    try:
-        relay.process.wait(1.5)
-    except subprocess.TimeoutExpired:
-        raise AssertionError("did not stop") from None
 
 
 def test_variables_stand_for_flags():
     """Every setting can be given as a PGTANDEM_... variable."""
-    import psycopg
     with Postgres() as server:
         relay = Relay.flags_only(server, None)
         at = relay.arguments.index("--master")

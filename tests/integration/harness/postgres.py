@@ -14,10 +14,10 @@ APP_PASSWORD = "app-secret"
 SERVICE_USER = "pgtandem"
 SERVICE_PASSWORD = "service-secret"
 
+# Without fsync, but with synchronous_commit: what was committed is in the kernel's hands and survives a kill -9.
 SETTINGS = """
 listen_addresses = '127.0.0.1, ::1'
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 shared_buffers = 64MB
 max_connections = 60

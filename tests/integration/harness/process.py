@@ -11,6 +11,7 @@ import threading
 from .waiting import wait_until
 
 _running = []  # every Program that has a process, in the order of their starts
+_deaths = []  # programs that ended although nobody told them to
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -92,10 +93,14 @@ class Program:
         """SIGKILL to the process and all its descendants, as a power cut would."""
         if self.process is None:
             return
+        if self.process.poll() is not None:
+            self.note_death()
+            return
         family = descendants(self.process.pid)
         for pid in [self.process.pid, *family]:
             send(pid, signal.SIGKILL)
-        self.process.wait(20)
+        if self.process.wait(20) != -signal.SIGKILL:  # it was just dying by itself
+            self.note_death()
         wait_until(lambda: not any(alive(pid) for pid in family), 20, f"{self.name}'s children to be gone")
         self._gone()
 
@@ -178,9 +183,25 @@ class Program:
         self.end()
 
     def end(self):
-        """Whatever its state, it is gone afterwards."""
+        """Whatever its state, it is gone afterwards. An end of its own before that is kept for deaths()."""
         if self.process is not None:
+            self.note_death()
             self.kill()
+
+    def note_death(self):
+        if self.process is not None and self.process.poll() is not None:
+            end_of_log = "\n".join(self.log(whole=False).splitlines()[-20:])
+            _deaths.append(f"{self.name} ended by itself with status {self.process.returncode}:\n{end_of_log}")
+            self._gone()
+
+
+def deaths() -> list:
+    """What ended by itself since the last call: a crash, whatever else a test may have noticed."""
+    for program in list(_running):
+        program.note_death()
+    found = list(_deaths)
+    _deaths.clear()
+    return found
 
 
 def end_everything():

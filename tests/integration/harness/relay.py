@@ -124,7 +124,8 @@ class Pair:
             self._write_files(node, unix_sockets)
             node.relay = Relay(f"relay-{node.name}", node.folder, node.relay_port, node.control_port,
                                ["--config", node.folder / "pgtandem.toml", "--node", node.name], node.folder)
-        self.tool = Tool(self.a.folder / "pgtandem.toml", [n.control_port for n in self.nodes.values()],
+        self.tool = Tool({name: node.folder / "pgtandem.toml" for name, node in self.nodes.items()},
+                         [n.control_port for n in self.nodes.values()],
                          [n.relay_port for n in self.nodes.values()], token_file(self.a.folder))
 
     # Life.
@@ -247,42 +248,39 @@ def to_toml(sections) -> str:
 
 
 class Tool:
-    """The operator's `pgtandem`, by a configuration file or by relay addresses."""
+    """The operator's `pgtandem`, on one of the hosts with its configuration file, or by relay addresses."""
 
-    def __init__(self, config=None, control_ports=(), relay_ports=(), token=None):
-        self.config = config
+    def __init__(self, configs, control_ports=(), relay_ports=(), token=None):
+        self.configs = configs  # of each node
         self.relays = [f"127.0.0.1:{r}/{c}" for r, c in zip(relay_ports, control_ports)]
         self.token = token
 
-    def where(self, by_config) -> list:
-        if by_config and self.config:
-            return ["--config", self.config]
+    def where(self, on) -> list:
+        if on is not None:
+            return ["--config", self.configs[on]]
         addresses = [part for relay in self.relays for part in ("--relay", relay)]
         return [*addresses, "--token-file", self.token]
 
-    def command(self, *arguments, by_config=True) -> list:
-        return [program("pgtandem"), *map(str, self.where(by_config)), *map(str, arguments)]
+    def command(self, *arguments, on="a") -> list:
+        """`on`: the node on whose host the operator sits; None: on a third one, with addresses."""
+        return [program("pgtandem"), *map(str, self.where(on)), *map(str, arguments)]
 
-    def run(self, *arguments, check=True, timeout=60, by_config=True):
-        return run(*self.command(*arguments, by_config=by_config), check=check, timeout=timeout,
-                   env=clean_environment())
-
-    def status(self) -> dict:
-        return json.loads(self.run("status", "--json", check=False).stdout)
+    def run(self, *arguments, check=True, timeout=60, on="a"):
+        return run(*self.command(*arguments, on=on), check=check, timeout=timeout, env=clean_environment())
 
     def time_of_silence(self, node) -> str:
         """The time that `promote` shows, from which on the silent master's writes may exist there alone."""
-        shown = self.run("promote", "--node", node, check=False)
+        shown = self.run("promote", "--node", node, check=False, on=node)
         found = re.search(r"--accept-loss-since[= ]'?\"?(unknown|[0-9TZ:.+-]+)", shown.stdout + shown.stderr)
         assert found, f"promote does not show since when the master is silent:\n{shown.stdout}{shown.stderr}"
         return found.group(1)
 
     def promote(self, node, other_host_is_off=False, timeout=60):
-        """Promotes `node`, with an operator's words where the other host does not answer."""
+        """Promotes `node` on its own host, with an operator's words where the other one does not answer."""
         words = []
         if other_host_is_off:
             words = ["--other-host-is-off", f"--accept-loss-since={self.time_of_silence(node)}"]
-        return self.run("promote", "--node", node, *words, timeout=timeout)
+        return self.run("promote", "--node", node, *words, timeout=timeout, on=node)
 
 
 def open_port(port, host="127.0.0.1") -> bool:
