@@ -229,7 +229,10 @@ asio::awaitable<bool> Relay::probe_standby() {
   co_return co_await standby_probe_.ask(context_of(co_await asio::this_coro::executor));
 }
 
+/// By the service connection where there is one: a probe that stops at the authentication request leaves a
+/// line in PostgreSQL's log each time.
 asio::awaitable<bool> Relay::own_postmaster_answers() {
+  if (service_->configured()) co_return co_await service_->probe(Milliseconds(500));
   Result<Stream> stream = co_await connect_stream(control_, settings_.own_postmaster(), Milliseconds(500));
   if (!stream) co_return false;
   co_return co_await postmaster_answers(control_, *stream, probe_user(settings_), Milliseconds(500));

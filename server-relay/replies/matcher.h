@@ -43,6 +43,8 @@ class Matcher {
   /// next_mismatch().
   std::uint64_t push(Leg leg, const Outcome& outcome);
   std::optional<Mismatch> next_mismatch();
+  /// The oldest difference that next_mismatch() has not given out; null if there is none.
+  const Mismatch* pending_mismatch() const { return mismatches_.empty() ? nullptr : &mismatches_.front(); }
 
   /// How many of the master's outcomes have been compared with the standby's.
   std::uint64_t matched() const { return matched_; }

@@ -173,7 +173,10 @@ bool Session::may_pass(const MessagePiece& piece, const std::optional<Outcome>& 
 /// R1: the right to be master, and the standby's match where there is a standby.
 bool Session::may_release(std::uint64_t outcome) {
   if (standby_state_ == StandbyState::lost) return false;
-  if (standby_state_ == StandbyState::live && matcher_.matched() <= outcome) return false;
+  if (standby_state_ == StandbyState::live &&
+      (matcher_.matched() <= outcome || matcher_.pending_mismatch() != nullptr)) {
+    return false;
+  }
   return env_.thread.may_release();
 }
 
@@ -222,7 +225,10 @@ asio::awaitable<void> Session::standby_loop() {
     if (got.bytes != 0) standby_progress_ = std::chrono::steady_clock::now();
     if (ended() || standby_state_ != StandbyState::live) co_return;
     if (standby_splitter_.broken()) standby_lost("the standby's server broke the protocol");
-    if (failed || got.ended) on_standby_gone();
+    if (failed || got.ended) {
+      on_standby_gone();
+      co_return;
+    }
   }
 }
 
@@ -273,10 +279,22 @@ void Session::finish_matched_units() {
 }
 
 void Session::handle_mismatches() {
-  while (std::optional<Mismatch> mismatch = matcher_.next_mismatch()) {
+  while (matcher_.pending_mismatch() != nullptr && !must_defer(*matcher_.pending_mismatch())) {
+    std::optional<Mismatch> mismatch = matcher_.next_mismatch();
     if (ended() || standby_state_ != StandbyState::live) return;
     handle_mismatch(*mismatch);
   }
+}
+
+bool Session::master_is_between_units() const {
+  return master_units_ == first_unit_ + units_.size();
+}
+
+/// With on_mismatch = "refuse": whether the transaction can still be undone is known when the master has
+/// finished what it has in hand, which may be a COMMIT.
+bool Session::must_defer(const Mismatch& mismatch) const {
+  return env_.settings.on_mismatch == OnMismatch::refuse && mismatch.kind == MismatchKind::write &&
+         !master_is_between_units();
 }
 
 void Session::handle_mismatch(Mismatch& mismatch) {
@@ -291,7 +309,7 @@ void Session::handle_mismatch(Mismatch& mismatch) {
   } else {
     ThreadCounters::add(counters.differences_write);
     // Before its COMMIT is on its way the transaction can still be undone on both servers.
-    const bool can_undo = rule_.in_block() && tracker_.phase() == RequestTracker::Phase::between;
+    const bool can_undo = rule_.in_block() && master_is_between_units();
     if (env_.settings.on_mismatch == OnMismatch::stale) action = "stale";
     if (env_.settings.on_mismatch == OnMismatch::refuse) action = can_undo ? "refused" : "stale";
   }
@@ -340,8 +358,26 @@ void Session::on_standby_gone() {
     end_with_error(EndReason::standby_ended, {pgtandem::Severity::fatal, standby_fatal_, text}, text);
     return;
   }
+  if (idle && standby_fatal_ == "57P01") {
+    standby_ended_alone_ = true;
+    spawn(&Session::judge_standby_end);
+    return;
+  }
   standby_lost("the standby ended the connection of session " + std::to_string(id_) +
                (standby_fatal_.empty() ? std::string() : " with SQLSTATE " + standby_fatal_));
+}
+
+/// The standby's backend was terminated between two units: if its server lives, only this session has lost
+/// something, and ends on both. No unit begins in the meantime.
+asio::awaitable<void> Session::judge_standby_end() {
+  const bool alive = co_await env_.services.probe_standby();
+  if (ended() || standby_state_ != StandbyState::live) co_return;
+  if (!alive) {
+    standby_lost("the standby's server is going away");
+    co_return;
+  }
+  const std::string text = "terminating connection due to administrator command";
+  end_with_error(EndReason::standby_ended, {pgtandem::Severity::fatal, "57P01", text}, text);
 }
 
 /// How far the master is ahead in replies, in bytes, over all units that the standby has not finished.

@@ -55,8 +55,8 @@ bool Session::legs_are_congested() const {
 
 bool Session::may_start_unit() {
   return oids_are_current() && !env_.thread.authority().outputs_held && cancels_ == 0 &&
-         standby_state_ != StandbyState::lost && farewell_.empty() && !(end_when_idle_ && status_ == 'I') &&
-         units_.size() < kMaxLaggingUnits;
+         standby_state_ != StandbyState::lost && farewell_.empty() && !standby_ended_alone_ &&
+         !(end_when_idle_ && status_ == 'I') && units_.size() < kMaxLaggingUnits;
 }
 
 /// Sends what may go and returns the rest: an incomplete message, or everything from a unit on that has to

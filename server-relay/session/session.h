@@ -122,6 +122,9 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void release();
   void decided(char status);
   void finish_matched_units();
+  bool master_is_between_units() const;
+  bool must_defer(const Mismatch& mismatch) const;
+  asio::awaitable<void> judge_standby_end();
   void handle_mismatches();
   void handle_mismatch(Mismatch& mismatch);
   void standby_lost(const std::string& reason);
@@ -175,8 +178,9 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::uint64_t first_unit_ = 0;    ///< the number of units_[0]
   std::uint64_t master_units_ = 0;  ///< finished on the master
   char status_ = 'I';
-  std::string farewell_;       ///< the master's FATAL, until it is clear what it means
-  std::string standby_fatal_;  ///< SQLSTATE of the standby's FATAL
+  std::string farewell_;              ///< the master's FATAL, until it is clear what it means
+  bool standby_ended_alone_ = false;  ///< being judged
+  std::string standby_fatal_;         ///< SQLSTATE of the standby's FATAL
   bool request_blocked_ = false;
   std::uint64_t drained_ = 0;  ///< bytes of replies that nobody waits for
   bool end_when_idle_ = false;

@@ -32,8 +32,8 @@ Outcome failed(std::string_view sqlstate) {
 }
 
 /// The worst difference between two legs' replies to one unit, in both orders of arrival.
-MismatchKind kind(const std::vector<Outcome>& master, const std::vector<Outcome>& standby,
-                  bool reads = false) {
+MismatchKind worst_of(const std::vector<Outcome>& master, const std::vector<Outcome>& standby,
+                      bool reads = false) {
   MismatchKind worst[2] = {MismatchKind::none, MismatchKind::none};
   for (const int order : {0, 1}) {
     Matcher matcher;
@@ -57,20 +57,23 @@ MismatchKind kind(const std::vector<Outcome>& master, const std::vector<Outcome>
 }  // namespace
 
 TEST_CASE("equal replies are matched and nothing is reported") {
-  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == MismatchKind::none);
+  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 1"), ready('I')}) ==
+        MismatchKind::none);
   CHECK(worst_of({complete("SELECT 1", 1, 7), ready('I')}, {complete("SELECT 1", 1, 7), ready('I')}) ==
         MismatchKind::none);
   CHECK(worst_of({failed("23505"), ready('E')}, {failed("23505"), ready('E')}) == MismatchKind::none);
 }
 
 TEST_CASE("a write's different outcome makes the standby unequal") {
-  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 2"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {complete("UPDATE 2"), ready('I')}) ==
+        MismatchKind::write);
   CHECK(worst_of({complete("UPDATE 1"), ready('I')}, {failed("40P01"), ready('I')}) == MismatchKind::write);
   CHECK(worst_of({failed("40P01"), ready('I')}, {complete("UPDATE 1"), ready('I')}) == MismatchKind::write);
   CHECK(worst_of({complete("INSERT 0 1", 1, 7), ready('I')}, {complete("INSERT 0 1", 1, 8), ready('I')}) ==
         MismatchKind::write);
   CHECK(worst_of({failed("23505"), ready('I')}, {failed("40P01"), ready('I')}) == MismatchKind::write);
-  CHECK(worst_of({complete("SELECT 5"), ready('I')}, {complete("SELECT 6"), ready('I')}) == MismatchKind::write);
+  CHECK(worst_of({complete("SELECT 5"), ready('I')}, {complete("SELECT 6"), ready('I')}) ==
+        MismatchKind::write);
 }
 
 TEST_CASE("a read's difference never changes a role") {
@@ -78,12 +81,14 @@ TEST_CASE("a read's difference never changes a role") {
         MismatchKind::read);
   CHECK(worst_of({complete("SELECT 2", 2, 7), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
         MismatchKind::read);
-  CHECK(worst_of({failed("57014"), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) == MismatchKind::read);
+  CHECK(worst_of({failed("57014"), ready('I')}, {complete("SELECT 1", 1, 8), ready('I')}) ==
+        MismatchKind::read);
   CHECK(worst_of({failed("22012"), ready('I')}, {failed("57014"), ready('I')}, true) == MismatchKind::read);
 }
 
 TEST_CASE("a different transaction status counts as a write, whatever the statement was") {
-  CHECK(worst_of({failed("57014"), ready('E')}, {complete("SELECT 1", 1, 8), ready('T')}) == MismatchKind::write);
+  CHECK(worst_of({failed("57014"), ready('E')}, {complete("SELECT 1", 1, 8), ready('T')}) ==
+        MismatchKind::write);
 }
 
 TEST_CASE("a pipeline that an error cut short on one server is compared up to its end") {
