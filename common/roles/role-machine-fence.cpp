@@ -53,6 +53,9 @@ void RoleMachine::on_already_out(const Event& event) {
 
 void RoleMachine::on_fence_unwritable(const Event& event) {
   const std::string why = "the state cannot be written: " + std::get<event::StoreFailed>(event).why;
+  const std::string mend = "make room in, or mend, " + settings_.state_dir;
+  answer_refused(std::exchange(candidacy_.request, 0), why, mend, 500);
+  answer_refused(std::exchange(init_request_, 0), why, mend, 500);
   if (state_ != RoleState::fenced) {
     if (is_active(state_)) {
       fence(why);

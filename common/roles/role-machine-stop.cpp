@@ -36,7 +36,7 @@ void RoleMachine::on_stop_later(const Event&) {
 /// A standby asks its master to pause, so that nothing is missed while it is away.
 void RoleMachine::on_ask_leave(const Event&) {
   stop_wanted_ = true;
-  if (step_ == Step::taking_leave || !settings_.has_peer || !peer_is_active_and_heard(now_.steady)) return;
+  if (step_ == Step::taking_leave || silent_for(now_.steady) >= 2 * settings_.standby_timeout) return;
   step_ = Step::taking_leave;
   ask(Leaving{false}, settings_.stop_timeout + settings_.standby_timeout);
 }

@@ -23,6 +23,8 @@ constexpr Milliseconds kProbeEvery{1000};
 /// A probe is short (hard point 13), so one that fails on a busy machine is no loss yet.
 constexpr Milliseconds kProbeAgain{200};
 constexpr int kProbesLost = 3;
+/// A lost postmaster is back when it has answered for so long.
+constexpr Milliseconds kSurelyBack{500};
 constexpr std::size_t kMaxEvents = 50;
 
 Service service_of(Frontends frontends) {
@@ -119,13 +121,25 @@ void Keeper::copies_may_differ(const std::string& why) {
 
 void Keeper::own_postmaster(bool alive, const std::string& why) {
   asio::post(context_, [this, guard = Alive(alive_), alive, why] {
-    if (guard.expired() || machine_.postmaster_ok() == alive) return;
-    if (alive) {
-      feed(event::PostmasterBack{});
-    } else {
-      feed(event::PostmasterLost{why});
-    }
+    if (!guard.expired()) note_postmaster(alive, why);
   });
+}
+
+/// A loss counts at once: it only makes new frontends wait. "It answers again" counts when it has been so for
+/// a while: a backend of a postmaster that was just killed may still answer, and then the standby would be
+/// given up as suspect (R9) towards a server that is gone.
+void Keeper::note_postmaster(bool alive, const std::string& why) {
+  if (!alive) {
+    answers_since_.reset();
+    if (machine_.postmaster_ok()) feed(event::PostmasterLost{why});
+    return;
+  }
+  if (machine_.postmaster_ok()) return;
+  const Milliseconds now = options_.clock().steady;
+  if (!answers_since_) answers_since_ = now;
+  if (now - *answers_since_ < kSurelyBack) return;
+  answers_since_.reset();
+  feed(event::PostmasterBack{});
 }
 
 /// One event after the other, even where carrying out an action brings the next one.
@@ -314,9 +328,8 @@ asio::awaitable<void> Keeper::watch_postmaster(Alive alive) {
     const bool answers = co_await options_.probe();
     if (alive.expired()) co_return;
     failures = answers ? 0 : failures + 1;
-    if (answers || failures >= kProbesLost)
-      own_postmaster(answers, answers ? "" : "it takes no new connection");
-    co_await pause(answers || failures >= kProbesLost ? kProbeEvery : kProbeAgain);
+    if (answers || failures >= kProbesLost) note_postmaster(answers, "it takes no new connection");
+    co_await pause(answers && machine_.postmaster_ok() ? kProbeEvery : kProbeAgain);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <asio/awaitable.hpp>
@@ -109,6 +110,7 @@ class Keeper final : public KeeperReports {
   void post_event(Event event);
   void spawn(asio::awaitable<void> coroutine, const char* what);
   void plan_tick();
+  void note_postmaster(bool alive, const std::string& why);
   asio::awaitable<void> watch_postmaster(Alive alive);
 
   // keeper-peer.cpp
@@ -141,6 +143,7 @@ class Keeper final : public KeeperReports {
   bool stopped_ = false;
   Milliseconds last_seen_{0};
   asio::steady_timer ticker_;
+  std::optional<Milliseconds> answers_since_;  ///< a postmaster that counts as lost; steady
 
   RequestId last_request_ = 0;
   std::map<RequestId, PeerPending> peer_requests_;

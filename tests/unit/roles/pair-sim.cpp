@@ -106,6 +106,7 @@ void PairSim::mend_postmaster(Node which) {
 void PairSim::drop_clients(Node which) {
   pending_[which == Node::a ? 0 : 1].clear();
   node(which).open_units = 0;
+  node(which).sessions = false;
 }
 
 void PairSim::give(Node which, Event event) {
@@ -166,7 +167,14 @@ void PairSim::carry_out(Node which, std::vector<Action> actions) {
 /// False if it was a Record that failed.
 bool PairSim::carry_out(Node which, const Action& action) {
   SimNode& each = node(which);
-  if (const auto* record = std::get_if<action::Record>(&action)) return each.store->write(record->slot).ok();
+  if (const auto* record = std::get_if<action::Record>(&action)) {
+    const Slot& old = durable(which);
+    const bool degrades =
+        old.sync && !record->slot.sync && old.master == which && old.epoch == record->slot.epoch;
+    if (degrades && !each.in_force.outputs_held)
+      fail("recorded before the outputs were held on every thread (R2)");
+    return each.store->write(record->slot).ok();
+  }
   if (const auto* set = std::get_if<action::SetGrant>(&action)) {
     later_at(which, kFloorDelay, [this, which, set = *set] {
       node(which).in_force = set.grant;
@@ -179,7 +187,7 @@ bool PairSim::carry_out(Node which, const Action& action) {
       SimNode& ending = node(which);
       decide_pending(which);
       const bool matched = ending.open_units == 0;
-      (void)how;
+      (void)how;  // an open unit is not decided any more in either way
       drop_clients(which);
       give(which, event::SessionsEnded{ticket, matched});
     });
@@ -249,6 +257,9 @@ void PairSim::send(Node from, PeerRequest request, Reply reply) {
 }
 
 void PairSim::ask(Node which, Ticket ticket, PeerBody body, Milliseconds give_up) {
+  if (std::holds_alternative<AgreeDegrade>(body) && !node(which).in_force.outputs_held) {
+    fail("the standby was asked to be stale before the outputs were held on every thread (R2)");
+  }
   const auto answered = std::make_shared<bool>(false);
   send(which, {machine(which).report(), body}, [this, which, ticket, answered](const PeerAnswer& answer) {
     if (std::exchange(*answered, true)) return;
@@ -318,7 +329,9 @@ WriteId PairSim::write(Node which) {
   SimNode& each = node(which);
   const WriteId id = ++writes_;
   const Grant& grant = each.in_force;
-  if (!each.up || each.frozen || !serves(grant) || grant.outputs_held || !each.postmaster_up) return id;
+  if (serves(grant)) each.sessions = true;
+  const bool in_session = each.sessions && grant.frontends != Frontends::refuse;
+  if (!each.up || each.frozen || !in_session || grant.outputs_held || !each.postmaster_up) return id;
   each.data.insert(id);
   if (!grant.mirrored) {
     acknowledge(which, id, grant.epoch);

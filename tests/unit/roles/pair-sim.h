@@ -37,9 +37,10 @@ struct SimNode {
   unsigned life = 0;  ///< rises with each start and crash: what belongs to an earlier life is dropped
   Grant in_force;     ///< what the I/O threads do
   Epoch legs_below = 0;
-  bool stopped = false;  ///< the clean stop is done
-  int open_units = 0;    ///< writes that went out and are not decided
-  int crash_after = -1;  ///< crashes when so many actions have been carried out; -1: never
+  bool stopped = false;   ///< the clean stop is done
+  bool sessions = false;  ///< clients are connected, and go on while new ones wait
+  int open_units = 0;     ///< writes that went out and are not decided
+  int crash_after = -1;   ///< crashes when so many actions have been carried out; -1: never
   int actions = 0;
   std::vector<std::string> told;
   Slot durable;  ///< of durable_version: reading it anew at every step would take most of the time

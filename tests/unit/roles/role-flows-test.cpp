@@ -157,6 +157,33 @@ TEST_CASE("both relays told to stop at once are joined again without a bootstrap
   check_promises(sim);
 }
 
+TEST_CASE("a stop with statements open, on either side, is not clean") {
+  PairSim sim;
+  sim.init_joined();
+  (void)sim.write(Node::a);
+  SECTION("the master's relay stops while a unit is undecided") {
+    sim.a().open_units = 1;
+    sim.stop_and_wait(Node::a);
+    CHECK(sim.durable(Node::a).clean.is_none());
+    CHECK(sim.durable(Node::b).clean.is_none());
+    sim.start(Node::a);
+  }
+  SECTION("the master's relay stops after its postmaster was lost under a unit (R9)") {
+    sim.lose_postmaster(Node::a, true);
+    sim.stop_and_wait(Node::a);
+    CHECK(sim.durable(Node::a).clean.is_none());
+    sim.start(Node::a);
+  }
+  SECTION("the standby's relay stops while a unit is undecided") {
+    sim.a().open_units = 1;
+    sim.stop_and_wait(Node::b);
+    CHECK(sim.durable(Node::b).clean.is_none());
+    sim.start(Node::b);
+  }
+  CHECK(reaches(sim, RoleState::alone, RoleState::stale));
+  check_promises(sim);
+}
+
 TEST_CASE("a clean stop counts for one start: after a crash the standby is stale") {
   PairSim sim;
   sim.init_joined();
@@ -290,6 +317,8 @@ TEST_CASE("a master that cannot record the degradation releases nothing and is f
   sim.run_for(5s);
   CHECK_FALSE(sim.acknowledged(id));
   CHECK(sim.state(Node::a) == RoleState::fenced);
+  CHECK(sim.machine(Node::a).slot().sync);  // as far as this node may believe
+  CHECK(sim.machine(Node::a).slot().lineage.parents.empty());
   CHECK(sim.a().in_force.frontends == Frontends::refuse);
   CHECK(sim.a().in_force.refusal.find("No space left") != std::string::npos);
   CHECK(sim.machine(Node::a).hint(0ms).find("/state") != std::string::npos);

@@ -138,6 +138,29 @@ TEST_CASE(
   check_promises(sim);
 }
 
+TEST_CASE("a standby that was left behind without hearing of it learns so when it is promoted") {
+  const bool restarted = GENERATE(false, true);
+  PairSim sim;
+  sim.init_joined();
+  sim.cut(true);
+  const WriteId id = sim.write(Node::a);
+  REQUIRE(sim.run_until([&] { return sim.acknowledged(id); }, 5s));
+  if (restarted) {  // then it is not active, but its data is newer all the same
+    sim.crash(Node::a);
+    sim.start(Node::a);
+    sim.run_for(1s);
+  }
+  REQUIRE(sim.state(Node::b) == RoleState::standby);
+  sim.cut(false);
+  const CommandAnswer answer = sim.ordered(Node::b, command::Promote{true, "unknown", true});
+  CHECK_FALSE(answer.ok);
+  CHECK(answer.text.find("older") != std::string::npos);
+  CHECK(sim.state(Node::b) == RoleState::stale);
+  CHECK_FALSE(sim.durable(Node::b).eligible);
+  CHECK(reaches(sim, RoleState::alone, RoleState::stale));
+  check_promises(sim);
+}
+
 TEST_CASE("a wrong word about the other host is seen as SPLIT, nothing is thrown away, and giveup ends it") {
   PairSim sim;
   sim.init_joined();
