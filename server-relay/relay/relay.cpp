@@ -234,7 +234,8 @@ asio::awaitable<bool> Relay::probe_standby() {
 asio::awaitable<bool> Relay::own_postmaster_answers() {
   if (service_->configured()) co_return co_await service_->probe(Milliseconds(500));
   Result<Stream> stream = co_await connect_stream(control_, settings_.own_postmaster(), Milliseconds(500));
-  if (!stream) co_return false;
+  // Of a server of any other protocol nothing more is known than that it takes connections.
+  if (!stream || settings_.protocol == Protocol::raw) co_return bool(stream);
   co_return co_await postmaster_answers(control_, *stream, probe_user(settings_), Milliseconds(500));
 }
 

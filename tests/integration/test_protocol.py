@@ -195,7 +195,7 @@ def test_copy_in_the_extended_protocol_with_early_syncs(line, mirror):
 def test_five_hundred_sessions():
     """500 sessions at once, each logged in to both servers and writing; all are counted and all leave nothing behind."""
     count = 500
-    with Mirror("--max-sessions", str(count + 1), settings={"max_connections": count + 40}) as mirror:
+    with Mirror("--max-sessions", str(count + 1), settings={"max_connections": count + 40}, direct=True) as mirror:
         mirror.master.sql("SELECT 1")
         with psycopg.connect(mirror.relay.tcp(), autocommit=True) as session:
             session.execute("CREATE TABLE crowd (n int PRIMARY KEY)")

@@ -5,11 +5,13 @@ from .relay import Relay
 
 
 class Mirror:
-    def __init__(self, *flags, settings=None, control_timeout=5.0):
+    def __init__(self, *flags, settings=None, control_timeout=5.0, direct=False):
+        """`direct`: no fault proxy, whose connections count against this process's 1024 descriptors for select()."""
         self.master = Postgres("postgres-master", settings)
         self.standby = Postgres("postgres-standby", settings)
         self.line = FaultProxy(self.standby.port)
-        self.relay = Relay.flags_only(self.master, self.standby, *flags, standby_port=self.line.port)
+        self.relay = Relay.flags_only(self.master, self.standby, *flags,
+                                       standby_port=self.standby.port if direct else self.line.port)
         self.relay.control.timeout = control_timeout
 
     def start(self):

@@ -121,10 +121,15 @@ class Wire:
         return head[:1], self.exactly(struct.unpack("!I", head[1:])[0] - 4)
 
     def until_ready(self, raise_errors=True):
-        """Every message up to and with the next ReadyForQuery."""
+        """Every message up to and with the next ReadyForQuery. A FATAL ends the stream and is raised as any error is."""
         messages = []
         while not messages or messages[-1][0] != b"Z":
-            messages.append(self.receive())
+            try:
+                messages.append(self.receive())
+            except (EOFError, ConnectionError):
+                if not messages or messages[-1][0] != b"E" or not raise_errors:
+                    raise
+                break
         errors = [fields(body) for kind, body in messages if kind == b"E"]
         if errors and raise_errors:
             raise WireError(errors[0])
