@@ -11,8 +11,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import harness  # noqa: E402
 from harness import Mirror, Pair, places, process  # noqa: E402
+from harness.worlds import of_mirror, serial_mirror  # noqa: E402
 
 SHOWN_LOG_LINES = 40
+WIDE = ("shared_pair", "shared_mirror", "shared_serial")  # fixtures whose programs outlive a test
 OWN_CONNECTIONS = r"host=\[local\]|application_name=test$"  # the tests' looks at the servers
 
 
@@ -21,6 +23,7 @@ def pytest_addoption(parser):
     group.addoption("--quick", action="store_true", help="leave out tests marked slow")
     group.addoption("--full", action="store_true", help="also tests marked full; the long form of the others")
     group.addoption("--seed", type=int, default=None, help="repeat the random moments of an earlier run")
+    group.addoption("--repeat", type=int, default=None, help="runs of each of the hardest cases (default 2)")
     group.addoption("--moments", type=int, default=None, help="random moments for each fault")
 
 
@@ -64,7 +67,7 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if not report.failed:
         return
-    for program in process.running_programs():
+    for program in process.programs_of_this_test():
         lines = [line for line in program.log().splitlines() if not re.search(OWN_CONNECTIONS, line)]
         lines = lines[-SHOWN_LOG_LINES:]
         report.sections.append((f"log of {program.name} ({program.log_file})", "\n".join(lines)))
@@ -77,7 +80,7 @@ def keep_logs(test):
     """Copies the logs and configurations of what runs now to build/test-logs, where a look at them is possible later."""
     folder = places.REPOSITORY / "build" / "test-logs" / "".join(c if c.isalnum() else "-" for c in test)[-100:]
     folder.mkdir(parents=True, exist_ok=True)
-    for program in process.running_programs():
+    for program in process.programs_of_this_test():
         (folder / f"{program.folder.name}.log").write_text(program.log())
     if places._work_folder:
         for file in places.work_folder().glob("*/*.toml"):
@@ -136,6 +139,19 @@ def shared_mirror():
     shared.end()
 
 
+@pytest.fixture(scope="session")
+def shared_serial():
+    shared = Shared(serial_mirror)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture
+def serial(shared_serial):
+    """A healthy relay with `--discipline serial` and its two servers, shared with other tests: leave it so."""
+    return of_mirror(shared_serial.get())
+
+
 @pytest.fixture
 def pair(shared_pair):
     """A healthy pair, shared with other tests: leave it so."""
@@ -171,8 +187,9 @@ def own_mirror():
 @pytest.fixture(autouse=True)
 def nothing_stays_behind(request):
     """Programs that a test started and did not end are ended for it; those of wider fixtures stay."""
-    wide = {request.getfixturevalue(name) for name in ("shared_pair", "shared_mirror") if name in request.fixturenames}
+    wide = {request.getfixturevalue(name) for name in WIDE if name in request.fixturenames}
     before = set(map(id, process.running_programs()))
+    process.forget_programs()
     yield
     kept = {id(p) for shared in wide if shared.object for p in programs_of(shared.object)}
     for program in reversed(process.running_programs()):

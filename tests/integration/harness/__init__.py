@@ -3,7 +3,7 @@
 Every object has start, stop, kill, freeze, thaw and log_contains; everything that was started ends with the test
 process, however that ends.
 """
-from .compare import digest, same
+from .compare import digest, everything_same, same
 from .control import Control, ControlError
 from .fault_proxy import FaultProxy
 from .forwarder import Forwarder
@@ -19,6 +19,6 @@ from .waiting import holds, wait_until
 
 __all__ = [
     "APP_PASSWORD", "Control", "ControlError", "FaultProxy", "Forwarder", "MemoryWatch", "Mirror", "Pair", "Postgres", "Program", "Recorder",
-    "Relay", "Sshd", "Tool", "digest", "end_everything", "free_port", "holds", "passfile_line", "program",
+    "Relay", "Sshd", "Tool", "digest", "end_everything", "everything_same", "free_port", "holds", "passfile_line", "program",
     "programs_exist", "same", "wait_until", "work_folder",
 ]
