@@ -4,6 +4,7 @@
 #include <exception>
 
 #include <asio/co_spawn.hpp>
+#include <asio/dispatch.hpp>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 
@@ -119,8 +120,10 @@ void Keeper::copies_may_differ(const std::string& why) {
   post_event(event::CopiesMayDiffer{why});
 }
 
+/// Dispatched, not posted: what a session reports because of the same probe comes from another thread, and would
+/// overtake what this thread posts to itself. The keeper would then hear of a doubt (R9) before the loss.
 void Keeper::own_postmaster(bool alive, const std::string& why) {
-  asio::post(context_, [this, guard = Alive(alive_), alive, why] {
+  asio::dispatch(context_, [this, guard = Alive(alive_), alive, why] {
     if (!guard.expired()) note_postmaster(alive, why);
   });
 }

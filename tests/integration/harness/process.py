@@ -11,6 +11,7 @@ import threading
 from .waiting import wait_until
 
 _running = []  # every Program that has a process, in the order of their starts
+_of_this_test: list = []
 _deaths = []  # programs that ended although nobody told them to
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -61,6 +62,8 @@ class Program:
                 [*setpriv, "--", *map(str, self.command())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env={**clean_environment(), **self.environment()}, process_group=0)
         _running.append(self)
+        if self not in _of_this_test:
+            _of_this_test.append(self)
         if wait:
             self.wait_ready()
         return self
@@ -218,6 +221,16 @@ atexit.register(lambda pid: end_everything() if pid == os.getpid() else None, os
 
 def running_programs() -> list:
     return list(_running)
+
+
+def forget_programs():
+    """A test begins: what ended before it is not its affair."""
+    _of_this_test[:] = _running
+
+
+def programs_of_this_test() -> list:
+    """Those that run, and those that ran in this test: a scene that failed has ended its programs by the time it is reported."""
+    return list(_of_this_test)
 
 
 def clean_environment() -> dict:
