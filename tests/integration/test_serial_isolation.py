@@ -1,0 +1,569 @@
+"""Isolation through the relay, step by step: what one server could answer; and nobody can hold up the others."""
+import concurrent.futures
+import contextlib
+import time
+
+import pytest
+
+from harness import Mirror, everything_same, holds, wait_until, wire
+from harness.load import Load, Session, USER
+from harness.worlds import DISCIPLINE, of_mirror, refusal
+
+pytestmark = [pytest.mark.skipif(bool(refusal()), reason=refusal() or "-"), pytest.mark.timeout(90)]
+
+LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+SOON = 5.0  # seconds within which another session's write is done, whatever a client does
+WAITS = 0.4  # seconds for which a statement that waits is looked at
+SETUP = ("CREATE TABLE kept (id int PRIMARY KEY, v int NOT NULL)",
+         "INSERT INTO kept SELECT i, 100 FROM generate_series(1, 10) i",
+         "CREATE TABLE elsewhere (id serial PRIMARY KEY, who text)", "CREATE TABLE copied (n int, filler text)",
+         "CREATE PROCEDURE touch(i int) LANGUAGE plpgsql AS $$ BEGIN UPDATE kept SET v = v + 1000 WHERE id = i; COMMIT; END $$")
+
+
+class Player(Session):
+    """A session whose statements can be left running while the test looks at the others."""
+
+    def __init__(self, world, number, protocol):
+        super().__init__(world.conninfo(), number, protocol, allowed=("55P03", "57014"))
+        self.thread = concurrent.futures.ThreadPoolExecutor(1)
+
+    def go(self, sql, **judged):
+        """Begins a statement and returns its future."""
+        return self.thread.submit(self.do, sql, **judged)
+
+    def close(self):
+        self.thread.shutdown(wait=False)
+        self.cut()
+        super().close()
+
+
+def waits(future, seconds=WAITS):
+    """Asserts that a statement does not end yet."""
+    holds(lambda: not future.done(), seconds, "the statement waits")
+
+
+def answer(future, timeout=SOON):
+    return future.result(timeout)
+
+
+@pytest.fixture
+def world(serial):
+    """The servers are equal after every test, and the standby is joined; no session is left."""
+    serial.reset(SETUP)
+    writes = serial.relay.status()["differences"]["writes"]
+    yield serial
+    serial.quiet()
+    serial.relay.assert_still_joined()
+    everything_same(serial.master, serial.standby)
+    assert serial.relay.status()["differences"]["writes"] == writes
+
+
+@pytest.fixture(params=("simple", "extended"))
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def player(world, protocol):
+    """Makes sessions; none of them may have seen what one server would not show."""
+    made = []
+
+    def make() -> Player:
+        made.append(Player(world, len(made), protocol))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    assert not [wrong for one in made for wrong in one.wrong]
+
+
+@pytest.fixture
+def line(world):
+    """Makes raw connections."""
+    with contextlib.ExitStack() as stack:
+        def make() -> wire.Wire:
+            one = stack.enter_context(wire.Wire(world.port))
+            one.login(USER, application_name="load")
+            return one
+        yield make
+
+
+def others_write(world, timeout=SOON):
+    """Another session's writes, in autocommit and in a transaction, are done within `timeout`."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        session = Session(world.conninfo(), number=99)
+        try:
+            def write():
+                assert session.do("INSERT INTO elsewhere (who) VALUES ('other')", tag="INSERT 0 1").ok
+                assert session.block("INSERT INTO elsewhere (who) VALUES ('other, in a block')")
+            began = time.monotonic()
+            pool.submit(write).result(timeout)
+            assert not session.wrong
+            return time.monotonic() - began
+        finally:
+            session.cut()
+            session.close()
+
+
+# Anomalies at each level.
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_write_skew(world, player, level):
+    """Two transactions each read both rows and write one: SERIALIZABLE lets one of them commit, the others both."""
+    one, two = player(), player()
+    for session in (one, two):
+        session.begin(f"ISOLATION LEVEL {level}")
+        assert session.do("SELECT sum(v) FROM kept WHERE id IN (1, 2)").value() == "200"
+    committed = 0
+    writes = [one.do("UPDATE kept SET v = v - 150 WHERE id = 1"), two.do("UPDATE kept SET v = v - 150 WHERE id = 2")]
+    for session, write in zip((one, two), writes):
+        if write.ok:
+            committed += session.do("COMMIT").tag == "COMMIT"
+        else:
+            session.rollback()
+    assert committed == (1 if level == "SERIALIZABLE" else 2)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_read_skew(world, player, level):
+    """A row read before another's commit and one read after it: only READ COMMITTED sees the other's change."""
+    reader, writer = player(), player()
+    reader.begin(f"ISOLATION LEVEL {level}")
+    assert reader.do("SELECT v FROM kept WHERE id = 1").value() == "100"
+    assert writer.block("UPDATE kept SET v = v - 50 WHERE id = 1", "UPDATE kept SET v = v + 50 WHERE id = 2")
+    assert reader.do("SELECT v FROM kept WHERE id = 2").value() == ("150" if level == LEVELS[0] else "100")
+    assert reader.commit().ok
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("waiting", (False, True), ids=("after the commit", "waiting for the commit"))
+def test_lost_update(world, player, level, waiting):
+    """Both read, both write what they computed: above READ COMMITTED the second is told 40001."""
+    one, two = player(), player()
+    for session in (one, two):
+        session.begin(f"ISOLATION LEVEL {level}")
+        assert session.do("SELECT v FROM kept WHERE id = 1").value() == "100"
+    assert one.do("UPDATE kept SET v = 110 WHERE id = 1", tag="UPDATE 1").ok
+    if waiting:
+        second = two.go("UPDATE kept SET v = 120 WHERE id = 1", tag="UPDATE 1")
+        waits(second)
+        assert one.commit().ok
+        reply = answer(second)
+    else:
+        assert one.commit().ok
+        reply = two.do("UPDATE kept SET v = 120 WHERE id = 1", tag="UPDATE 1")
+    if level == LEVELS[0]:
+        assert reply.ok and two.commit().ok
+        assert world.value("SELECT v FROM kept WHERE id = 1") == 120
+    else:
+        assert reply.sqlstate == "40001"
+        two.rollback()
+        assert world.value("SELECT v FROM kept WHERE id = 1") == 110
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_phantom(world, player, level):
+    """A row inserted between two counts is seen by READ COMMITTED alone, and by a write that follows as well."""
+    reader, writer = player(), player()
+    reader.begin(f"ISOLATION LEVEL {level}")
+    assert reader.do("SELECT count(*) FROM kept WHERE v = 100").value() == "10"
+    assert writer.do("INSERT INTO kept VALUES (11, 100)", tag="INSERT 0 1").ok
+    seen = "11" if level == LEVELS[0] else "10"
+    assert reader.do("SELECT count(*) FROM kept WHERE v = 100").value() == seen
+    assert reader.do("INSERT INTO kept SELECT 20, count(*) FROM kept WHERE v = 100", tag="INSERT 0 1").ok
+    assert reader.commit().ok
+    assert world.value("SELECT v FROM kept WHERE id = 20") == int(seen)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_snapshot_is_that_of_the_first_statement(world, player, level):
+    """BEGIN takes no snapshot: a commit between BEGIN and the first statement is seen at every level, on both servers."""
+    one, two = player(), player()
+    one.begin(f"ISOLATION LEVEL {level}")
+    assert two.do("UPDATE kept SET v = 7 WHERE id = 1", tag="UPDATE 1").ok
+    assert one.do("INSERT INTO elsewhere (who) SELECT v FROM kept WHERE id = 1", tag="INSERT 0 1").ok
+    assert two.do("UPDATE kept SET v = 8 WHERE id = 1", tag="UPDATE 1").ok
+    assert one.do("INSERT INTO elsewhere (who) SELECT v FROM kept WHERE id = 1", tag="INSERT 0 1").ok
+    assert one.commit().ok
+    wanted = ["7", "8" if level == LEVELS[0] else "7"]
+    assert [r[0] for r in world.master.sql("SELECT who FROM elsewhere ORDER BY id", database="app")] == wanted
+
+
+def test_an_increment_after_a_wait_loses_nothing(world, player):
+    """READ COMMITTED: an UPDATE that waited works on the row as the other left it."""
+    one, two = player(), player()
+    one.begin()
+    one.do("UPDATE kept SET v = v + 10 WHERE id = 1", tag="UPDATE 1")
+    second = two.go("UPDATE kept SET v = v + 1 WHERE id = 1 RETURNING v", tag="UPDATE 1")
+    waits(second)
+    assert one.commit().ok
+    assert answer(second).value() == "111"
+
+
+def test_a_waiter_whose_rows_changed(world, player):
+    """READ COMMITTED: after a wait, rows that began to match meanwhile may be seen or not; the two servers agree."""
+    one, two = player(), player()
+    one.begin()
+    one.do("UPDATE kept SET v = v + 1", tag="UPDATE 10")
+    one.do("INSERT INTO kept VALUES (11, 100)", tag="INSERT 0 1")
+    second = two.go("DELETE FROM kept WHERE v = 100")
+    waits(second)
+    assert one.commit().ok
+    assert answer(second).tag in ("DELETE 0", "DELETE 1")
+
+
+def test_a_waiter_after_a_rollback(world, player):
+    """The holder rolls back: the waiter finds the row as it was."""
+    one, two = player(), player()
+    one.begin()
+    one.do("UPDATE kept SET v = v + 10 WHERE id = 1", tag="UPDATE 1")
+    second = two.go("UPDATE kept SET v = v + 1 WHERE id = 1 RETURNING v", tag="UPDATE 1")
+    waits(second)
+    one.rollback()
+    assert answer(second).value() == "101"
+
+
+def test_a_waiter_after_an_error_of_the_holder(world, player):
+    """A row lock is freed at the ERROR, before the client's ROLLBACK: the waiter goes on, the block stays failed."""
+    one, two = player(), player()
+    one.begin()
+    one.do("UPDATE kept SET v = v + 10 WHERE id = 1", tag="UPDATE 1")
+    second = two.go("UPDATE kept SET v = v + 1 WHERE id = 1 RETURNING v", tag="UPDATE 1")
+    waits(second)
+    assert one.do("SELECT 1/0", allow=("22012",)).sqlstate == "22012"
+    assert answer(second).value() == "101"
+    assert one.status == "E"
+    one.do("COMMIT", tag="ROLLBACK", status="I")
+
+
+# What clients set for themselves.
+
+@pytest.mark.parametrize("setting, sqlstate", (("lock_timeout", "55P03"), ("statement_timeout", "57014")))
+@pytest.mark.parametrize("in_block", (False, True), ids=("autocommit", "in a block"))
+def test_the_clients_own_time_limits(world, player, setting, sqlstate, in_block):
+    """A wait for a row ends at the client's own limit, with the SQLSTATE of that limit; SHOW shows what it set."""
+    holder, waiter = player(), player()
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    if in_block:
+        waiter.begin()
+        waiter.do("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1")
+    waiter.do(f"SET {'LOCAL ' if in_block else ''}{setting} = '500ms'", tag="SET")
+    began = time.monotonic()
+    reply = answer(waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1"))
+    took = time.monotonic() - began
+    assert reply.sqlstate == sqlstate and 0.4 < took < 2.5, f"{reply.sqlstate} {reply.message} after {took:.2f} s"
+    if in_block:
+        assert waiter.status == "E"
+        waiter.rollback()
+        assert waiter.do(f"SHOW {setting}").value() == "0"
+    else:
+        assert waiter.do(f"SHOW {setting}").value() == "500ms"
+    holder.rollback()
+    assert waiter.do("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1").ok
+
+
+def test_a_client_that_has_no_time_limit_waits(world, player):
+    """Without a limit a wait goes on, longer than any that a middleman might use for itself."""
+    holder, waiter = player(), player()
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
+    waits(second, 3.0)
+    assert holder.commit().ok
+    assert answer(second).ok
+
+
+def test_nowait_is_answered_at_once(world, player):
+    """NOWAIT on a row that is taken is the client's own 55P03: it is not tried again."""
+    holder, other = player(), player()
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    other.begin()
+    assert answer(other.go("SELECT v FROM kept WHERE id = 1 FOR UPDATE NOWAIT"), 2).sqlstate == "55P03"
+    other.rollback()
+    assert holder.commit().ok
+
+
+def test_idle_in_transaction_session_timeout(world, line):
+    """The client's own limit ends its idle transaction with 25P03 on both servers; the row is free."""
+    idle = line()
+    idle.send(wire.query("SET idle_in_transaction_session_timeout = '500ms'"))
+    idle.until_ready()
+    idle.send(wire.query("BEGIN"))
+    idle.until_ready()
+    idle.send(wire.query("UPDATE kept SET v = 0 WHERE id = 1"))
+    assert wire.tags(idle.until_ready()) == ["UPDATE 1"]
+    kind, body = idle.receive()  # nobody asked for it
+    assert kind == b"E" and wire.fields(body)["C"] == "25P03"
+    assert idle.at_end()
+    session = Session(world.conninfo())
+    assert session.do("UPDATE kept SET v = v + 1 WHERE id = 1 RETURNING v", tag="UPDATE 1").value() == "101"
+    session.close()
+
+
+def test_savepoints_of_the_client(world, player):
+    """Savepoints by any name, nested under the same name, around statements that wait: they lead back where they were set."""
+    one, holder = player(), player()
+    one.begin()
+    one.do("INSERT INTO elsewhere (who) VALUES ('first')", tag="INSERT 0 1")
+    one.do("SAVEPOINT a", tag="SAVEPOINT")
+    one.do("INSERT INTO elsewhere (who) VALUES ('second')", tag="INSERT 0 1")
+    one.do("SAVEPOINT a", tag="SAVEPOINT")
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    waiting = one.go("UPDATE kept SET v = v + 1 WHERE id = 1 RETURNING v", tag="UPDATE 1")
+    waits(waiting)
+    assert holder.commit().ok
+    assert answer(waiting).value() == "1"
+    one.do("INSERT INTO elsewhere (who) VALUES ('third')", tag="INSERT 0 1")
+    one.do("ROLLBACK TO SAVEPOINT a", tag="ROLLBACK")
+    one.do("RELEASE SAVEPOINT a", tag="RELEASE")
+    assert one.do("SELECT v FROM kept WHERE id = 1").value() == "0"
+    one.do("INSERT INTO elsewhere (who) VALUES ('fourth')", tag="INSERT 0 1")
+    one.do("ROLLBACK TO a", tag="ROLLBACK")
+    one.do("RELEASE a", tag="RELEASE")
+    assert one.do("ROLLBACK TO a", allow=("3B001",)).sqlstate == "3B001"
+    one.do("COMMIT", tag="ROLLBACK", status="I")
+    one.begin()
+    one.do("SAVEPOINT a", tag="SAVEPOINT")
+    one.do("INSERT INTO elsewhere (who) VALUES ('kept')", tag="INSERT 0 1")
+    assert one.do("SELECT 1/0", allow=("22012",)).sqlstate == "22012"
+    one.do("ROLLBACK TO a", tag="ROLLBACK", status="T")
+    one.do("INSERT INTO elsewhere (who) VALUES ('after the error')", tag="INSERT 0 1")
+    assert one.commit().ok
+    assert [r[0] for r in world.master.sql("SELECT who FROM elsewhere", database="app")] == ["after the error"]
+
+
+def test_settings_after_waits(world, player):
+    """After statements that waited, failed and were retried, every setting shows what the client gave it."""
+    holder, waiter = player(), player()
+    waiter.do("SET lock_timeout = '9s'", tag="SET")
+    waiter.settings["lock_timeout"] = "9s"
+    for end in ("COMMIT", "ROLLBACK"):
+        holder.begin()
+        holder.do("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
+        waiter.begin()
+        second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
+        waits(second)
+        holder.do(end, status="I")
+        assert answer(second).ok
+        assert waiter.do("SHOW lock_timeout").value() == "9s"
+        assert waiter.do("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'").value() == "9000"
+        assert waiter.do("SELECT current_setting('lock_timeout')").value() == "9s"
+        assert waiter.commit().ok
+    for session in (holder, waiter):
+        session.finish()
+
+
+def test_cancel_of_a_statement_that_waits(world, player):
+    """A cancel request ends a wait for a row with 57014 at once, and the session goes on."""
+    holder, waiter = player(), player()
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1")
+    waits(second)
+    waiter.pgconn.get_cancel().cancel()
+    assert answer(second, 2).sqlstate == "57014"
+    assert waiter.do("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1").ok
+    assert holder.commit().ok
+
+
+def test_a_client_that_goes_away_while_it_waits(world, player):
+    """A waiter whose connection ends holds nobody up, and leaves no backend behind."""
+    holder, waiter, third = player(), player(), player()
+    holder.begin()
+    holder.do("UPDATE kept SET v = v + 10 WHERE id = 1", tag="UPDATE 1")
+    second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1")
+    waits(second)
+    waiter.cut()
+    assert isinstance(second.exception(SOON), Exception)
+    assert holder.commit().ok
+    assert answer(third.go("UPDATE kept SET v = v + 100 WHERE id = 1", tag="UPDATE 1")).ok
+
+
+@pytest.mark.parametrize("sessions", (2, 3, 5))
+def test_a_deadlock_has_one_victim(world, player, sessions):
+    """Sessions that wait for each other in a ring: one is told 40P01, every other one commits."""
+    ring = [player() for _ in range(sessions)]
+    for n, session in enumerate(ring):
+        session.begin()
+        session.do(f"UPDATE kept SET v = v + 1 WHERE id = {n + 1}", tag="UPDATE 1")
+    waiting = {session.go(f"UPDATE kept SET v = v + 1 WHERE id = {(n + 1) % sessions + 1}", tag="UPDATE 1"): session
+               for n, session in enumerate(ring)}
+    victims = 0
+    while waiting:
+        done, _ = concurrent.futures.wait(waiting, 10, concurrent.futures.FIRST_COMPLETED)
+        assert done, f"nobody gets on; {victims} victims so far"
+        for future in done:
+            session, reply = waiting.pop(future), future.result()
+            if reply.ok:
+                assert session.commit().ok
+            else:
+                assert reply.sqlstate == "40P01"
+                victims += 1
+                session.rollback()
+    assert victims == 1
+    assert world.value("SELECT sum(v) FROM kept") == 1000 + 2 * (sessions - 1)
+
+
+# Nobody can hold up the others.
+
+def test_a_waiter_holds_nobody_up(world, player):
+    """While one session waits for a row, the others write."""
+    holder, waiter = player(), player()
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1")
+    waits(second)
+    assert others_write(world) < 1
+    holder.rollback()
+    answer(second)
+
+
+@pytest.mark.parametrize("size", (10, 3 << 20), ids=("little", "much"))
+def test_a_client_that_stops_in_mid_copy(world, line, size):
+    """COPY IN whose client stops sending: the others write, and it ends as done or with 57014, alike on both servers."""
+    copying = line()
+    copying.send(wire.query("COPY copied FROM STDIN"))
+    assert copying.receive()[0] == b"G"
+    for _ in range(max(1, size >> 14)):
+        copying.send(wire.copy_data(b"1\t" + b"x" * min(size, 1 << 14) + b"\n"))
+    others_write(world)
+    others_write(world)
+    with contextlib.suppress(ConnectionError):
+        copying.send(wire.copy_data(b"2\tend\n"), wire.COPY_DONE)
+    ended = copying.until_ready(raise_errors=False)
+    assert wire.tags(ended) or error(ended) == "57014", wire.kinds(ended)
+
+
+def error(messages) -> str:
+    return next((wire.fields(body)["C"] for kind, body in messages if kind == b"E"), "")
+
+
+@pytest.mark.parametrize("extended", (False, True), ids=("simple", "extended"))
+def test_a_client_that_never_reads_its_rows(world, line, extended):
+    """RETURNING of many rows that nobody reads: the others write."""
+    deaf = line()
+    sql = "INSERT INTO copied SELECT n, 'x' FROM generate_series(1, 20000) n RETURNING n, repeat('x', 1000)"
+    deaf.send(wire.extended(sql) + wire.SYNC if extended else wire.query(sql))
+    wait_until(lambda: deaf.socket.recv(1, 2), 5, "the first row")  # MSG_PEEK: it stays unread
+    others_write(world)
+    others_write(world)
+
+
+def test_execute_and_flush_without_sync(world, line):
+    """A statement of which the client has not yet sent the Sync: the others write, on other rows, and it ends in order."""
+    open_ended = line()
+    open_ended.send(wire.extended("UPDATE kept SET v = v + 1 WHERE id = 1"), wire.FLUSH)
+    others_write(world)
+    others_write(world)
+    open_ended.send(wire.SYNC)
+    ended = open_ended.until_ready(raise_errors=False)
+    assert wire.tags(ended) == ["UPDATE 1"] or error(ended) == "57014", wire.kinds(ended)
+    assert ended[-1] == (b"Z", b"I")
+
+
+def test_half_a_message(world, line):
+    """A client that stops in the middle of a message: the others write."""
+    half = line()
+    half.send(wire.query("UPDATE kept SET v = v + 1 WHERE id = 1")[:-9])
+    others_write(world)
+    half.send(wire.query("UPDATE kept SET v = v + 1 WHERE id = 1")[-9:])
+    assert wire.tags(half.until_ready()) == ["UPDATE 1"]
+
+
+def test_call_against_a_lock_whose_owner_writes(world, player):
+    """CALL waits for a row whose owner wants to write on: one of them may be told 40P01, the others write meanwhile."""
+    owner, caller = player(), player()
+    owner.begin()
+    owner.do("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
+    call = caller.go("CALL touch(1)", tag="CALL")
+    waits(call, 0.2)
+    write = owner.go("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1")
+    others_write(world)
+    owner_done = answer(write).ok and owner.commit().ok
+    if not owner_done:
+        owner.rollback()
+    call_done = answer(call).ok
+    assert owner_done or call_done
+    assert world.value("SELECT sum(v) FROM kept") == 1000 + 2 * owner_done + 1000 * call_done
+
+
+def test_call_against_a_lock_whose_owner_commits(world, player):
+    """CALL waits for a row: its owner's COMMIT passes, and then the procedure goes on."""
+    owner, caller = player(), player()
+    owner.begin()
+    owner.do("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
+    call = caller.go("CALL touch(1)", tag="CALL")
+    waits(call, 0.2)
+    assert answer(owner.go("COMMIT", tag="COMMIT")).ok
+    assert answer(call).ok
+    assert world.value("SELECT v FROM kept WHERE id = 1") == 1101
+
+
+# DDL.
+
+DDL = ("ALTER TABLE kept ADD COLUMN more text", "CREATE INDEX kept_v ON kept (v)", "REINDEX TABLE kept",
+       "ALTER TABLE kept DROP COLUMN more", "DROP INDEX kept_v", "CREATE INDEX CONCURRENTLY kept_v ON kept (v)", "VACUUM kept",
+       "VACUUM FULL kept", "LOCK TABLE kept", "TRUNCATE kept", "DROP INDEX CONCURRENTLY kept_v", "CREATE TABLE another AS TABLE kept",
+       "ALTER TABLE kept RENAME COLUMN v TO w", "ALTER TABLE kept RENAME COLUMN w TO v", "ALTER TABLE kept ALTER COLUMN v TYPE bigint")
+
+
+def read(session, n):
+    if n % 2:
+        session.do("SELECT count(v) FROM kept", allow=("42703",))
+    else:
+        session.begin()
+        for _ in range(3):
+            if not session.do("SELECT count(v) FROM kept", allow=("42703",)).ok:
+                session.rollback()
+                return
+        session.commit()
+
+
+def test_ddl_under_continuous_reads(world, protocol):
+    """Each statement that excludes readers is done soon although six sessions read without a pause."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        operator = Player(world, 50, protocol)
+        load = Load(world.conninfo(), read, protocol, count=6, seconds=3.0)
+        reading = pool.submit(load.run)
+        wait_until(lambda: all(load.sessions), 10, "the readers to be there")
+        took = {}
+        for sql in DDL:
+            began = time.monotonic()
+            if sql.startswith("LOCK"):
+                operator.begin()
+            assert answer(operator.go(sql), 10).ok, operator.wrong
+            if operator.status == "T":
+                operator.commit()
+            took[sql] = time.monotonic() - began
+        reading.result(60)
+        operator.close()
+    assert not (load.hangs or load.wrong or operator.wrong), (load.hangs, load.wrong[:5], operator.wrong)
+    assert max(took.values()) < SOON, took
+
+
+AUTOVACUUM = {"autovacuum_naptime": "1s", "autovacuum_vacuum_cost_delay": "100ms", "autovacuum_vacuum_cost_limit": "1"}
+
+
+@pytest.mark.slow
+def test_ddl_beside_autovacuum():
+    """A table that an autovacuum worker is in: ALTER TABLE is done soon, as on one server, and both are equal."""
+    with Mirror("--discipline", DISCIPLINE, direct=True, settings=AUTOVACUUM) as mirror:
+        world = of_mirror(mirror)
+        world.reset(("CREATE TABLE vac (id int PRIMARY KEY, filler text)",
+                     "INSERT INTO vac SELECT i, repeat('x', 500) FROM generate_series(1, 5000) i", "DELETE FROM vac WHERE id % 2 = 0"))
+        session = Player(world, 0, "simple")
+        for server in world.servers():
+            wait_until(lambda: server.value("SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'vac'::regclass") > 0, 40,
+                       f"autovacuum on {server.name}")
+        began = time.monotonic()
+        assert answer(session.go("ALTER TABLE vac ADD COLUMN more int"), 15).ok
+        assert time.monotonic() - began < 8
+        session.close()
+        world.quiet()
+        everything_same(mirror.master, mirror.standby)
+        mirror.relay.assert_still_joined()
+        assert not session.wrong
