@@ -148,6 +148,45 @@ class Session:
             results = [result, *self._results()] if result else self._results()
         return self._judge(results, sql, before, tag, allow, None)
 
+    def pipeline(self, groups, allow=()):
+        """Groups of statements, a Sync behind each, all sent before the first answer is read."""
+        self.last = f"pipeline of {groups}"
+        self.pgconn.enter_pipeline_mode()
+        for group in groups:
+            for sql, *values in group:
+                names = tuple(f"${n}" for n in range(1, len(values) + 1))
+                self.pgconn.send_query_params((sql % names if values else sql).encode(), encoded(values))
+            self.pgconn.pipeline_sync()
+        for group in groups:
+            self._group(len(group), allow)
+        self.pgconn.exit_pipeline_mode()
+
+    def _group(self, statements, allow):
+        """The answers to one group: results and a NULL of each statement, then that of the Sync."""
+        answered, failed, silent = 0, False, 0
+        while True:
+            result = self.pgconn.get_result()
+            silent = silent + 1 if result is None else 0
+            if self.pgconn.status == ConnStatus.BAD or silent > 2:
+                raise Lost(f"session {self.number}, {self.last[:300]}: {self.pgconn.error_message.decode(errors='replace')}")
+            if result is None:
+                continue
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                break
+            if result.status == ExecStatus.PIPELINE_ABORTED:
+                if not failed:
+                    self.complain("an aborted pipeline without an error")
+            elif result.status == ExecStatus.FATAL_ERROR:
+                failed, reply = True, Reply([result])
+                if reply.sqlstate not in self.allowed and reply.sqlstate not in allow:
+                    self.complain(f"{reply.sqlstate} {reply.message}")
+            elif failed:
+                self.complain("an answer behind the error of a pipeline")
+            answered += 1
+        # A group may fail at its Sync, behind the answers to all its statements.
+        if not statements <= answered <= statements + failed:
+            self.complain(f"{answered} answers to {statements} statements")
+
     def begin(self, how="") -> Reply:
         return self.do(f"BEGIN {how}".strip(), tag="BEGIN", status="T")
 
