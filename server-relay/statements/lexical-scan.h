@@ -1,0 +1,38 @@
+/// What a text's tokens tell without a parse. The lexer follows PostgreSQL's (manual, Lexical Structure) with
+/// standard_conforming_strings on, as libpg_query reads it.
+#pragma once
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server-relay/statements/statement.h"
+
+namespace pgtandem {
+
+/// Stack that a parse may take (measured: 2.5 KiB a level at most, at kMaxNesting levels).
+inline constexpr std::size_t kParseStack = 4U << 20;
+/// nesting_bound of the deepest text that is parsed. libpg_query and protobuf-c recurse without a check of
+/// the stack, and take time in the square of the depth: 5 ms at this one.
+inline constexpr std::size_t kMaxNesting = 1000;
+
+/// No less than the depth of the text's parse tree, in units of tokens: 1 + 1 + 1 nests as (1 + 1) + 1 does.
+/// Lists, AND, OR and the branches of CASE do not add up, since the tree holds them side by side.
+std::size_t nesting_bound(std::string_view text);
+
+/// BEGIN, COMMIT, END, ROLLBACK, ABORT [WORK | TRANSACTION] and START TRANSACTION, with blanks and an
+/// optional semicolon: half of what pgbench sends. Nothing where the parser has to tell.
+std::optional<Statement> classify_by_words(std::string_view text);
+
+/// One of the settings and views is named anywhere, in strings and comments too, that names_settings lists.
+bool names_settings(std::string_view text);
+/// "isolation" stands anywhere: for texts that are not parsed.
+bool mentions_isolation(std::string_view text);
+
+/// Writes to `key` the text with whole numbers (not those of $1, 1e5 or x1) replaced by 0: texts with the
+/// same key have the same Statement. False, and the text itself must be the key, where that is not certain:
+/// it does not begin with SELECT, INSERT, UPDATE, DELETE, VALUES or WITH, or has comments, quoted
+/// identifiers, backslashes or dollar quotes.
+bool generalise_numbers(std::string_view text, std::string& key);
+
+}  // namespace pgtandem

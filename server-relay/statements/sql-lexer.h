@@ -1,0 +1,57 @@
+/// Cuts an SQL text into tokens as PostgreSQL's scan.l does with standard_conforming_strings on; blanks and
+/// comments are left out. It never fails: what the server would refuse comes out as some token.
+#pragma once
+#include <cstddef>
+#include <string_view>
+
+namespace pgtandem {
+
+struct SqlToken {
+  enum class Kind : unsigned char {
+    end,
+    word,               ///< a keyword or identifier that is not quoted
+    quoted_identifier,  ///< "..." and U&"..."
+    string,             ///< every sort of string constant, dollar quotes too
+    number,
+    parameter,  ///< $1
+    sign,       ///< one of ( ) [ ] , ; : .
+    operation,  ///< an operator, or any other byte
+  };
+  Kind kind = Kind::end;
+  std::string_view text;
+};
+
+class SqlLexer {
+ public:
+  explicit SqlLexer(std::string_view text) : text_(text) {}
+  SqlToken next();
+
+ private:
+  bool at(char c, std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() && text_[at_ + ahead] == c;
+  }
+  void skip_blanks();
+  void skip_comment();
+  bool skip_line_comment();
+  void skip_quoted(char quote, bool backslashes);
+  void skip_escape_string();
+  bool skip_to_continuation();
+  bool skip_dollar_string();
+  SqlToken::Kind word_or_prefixed_string();
+  SqlToken::Kind dollar();
+  void skip_operator();
+  void skip_number();
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+/// Letters, underscore and bytes from 0x80 up.
+bool starts_word(char c);
+bool continues_word(char c);
+bool is_sql_blank(char c);
+bool is_digit(char c);
+/// ASCII letters only, as keywords are compared. `lower` is in lower case.
+bool equals_folded(std::string_view text, std::string_view lower);
+
+}  // namespace pgtandem

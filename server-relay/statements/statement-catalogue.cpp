@@ -1,0 +1,191 @@
+#include "server-relay/statements/statement-catalogue.h"
+
+#include <algorithm>
+
+#include "server-relay/statements/classify.h"
+#include "server-relay/statements/known-functions.h"
+
+namespace pgtandem {
+namespace {
+
+constexpr std::string_view kOwnSchema = "pg_catalog";
+
+/// Views of views: deeper ones count as unsafe, which bounds the stack.
+constexpr int kMaxViewDepth = 16;
+thread_local int view_depth = 0;
+/// While the domains' checks are judged, the casts in them count as safe: if all checks pass, they are.
+thread_local bool judging_domains = false;
+
+enum Verdict : std::uint8_t { unjudged = 0, safe = 1, unsafe = 2 };
+
+Error malformed(std::string_view what, std::size_t at) {
+  return Error{"the statement catalogue's " + std::string(what) + " number " + std::to_string(at + 1) +
+               " is malformed"};
+}
+
+Result<void> check_rows(CatalogueRows rows, std::size_t columns, std::string_view what) {
+  if (rows.size() > StatementCatalogue::kMaxRows) {
+    return Error{"the database has more than " + std::to_string(StatementCatalogue::kMaxRows) + " " +
+                 std::string(what) + "s: no statement can be proven to be a read"};
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].size() != columns) return malformed(what, i);
+  }
+  return {};
+}
+
+bool is_flag(const std::string& text) {
+  return text == "t" || text == "f";
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const StatementCatalogue>> StatementCatalogue::from_rows(
+    const StatementCatalogueRows& rows) {
+  const auto catalogue = std::make_shared<StatementCatalogue>();
+  for (const Result<void>& added :
+       {catalogue->add_functions(rows.functions), catalogue->add_operators(rows.operators),
+        catalogue->add_types(rows.types), catalogue->add_relations(rows.relations)}) {
+    if (!added) return Error{added.error()};
+  }
+  return std::shared_ptr<const StatementCatalogue>(catalogue);
+}
+
+Result<void> StatementCatalogue::add_functions(CatalogueRows rows) {
+  if (auto checked = check_rows(rows, 4, "function"); !checked) return checked;
+  functions_.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& row = rows[i];
+    if ((row[2] != "v" && row[2] != "s") || !is_flag(row[3])) return malformed("function", i);
+    const bool own = row[0] == kOwnSchema;
+    const bool is_safe =
+        own ? !runs_given_query(row[1]) && (row[2] == "s" || is_harmless_volatile(row[1])) : row[2] == "s";
+    functions_[row[1]].push_back({row[0], is_safe, row[3] == "t" && !is_safe});
+  }
+  return {};
+}
+
+Result<void> StatementCatalogue::add_operators(CatalogueRows rows) {
+  if (auto checked = check_rows(rows, 2, "operator"); !checked) return checked;
+  for (const auto& row : rows) {
+    // IN, CASE, JOIN ... USING and the like find = by its name.
+    if (row[1].empty() || row[1] == "=") implicit_calls_are_safe_ = false;
+    if (!row[1].empty()) volatile_operators_[row[1]].push_back(row[0]);
+  }
+  return {};
+}
+
+Result<void> StatementCatalogue::add_types(CatalogueRows rows) {
+  if (auto checked = check_rows(rows, 4, "type"); !checked) return checked;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& row = rows[i];
+    if (row[2] == "d") {
+      domain_checks_.emplace_back("SELECT " + row[3]);
+    } else if (row[2] == "c" || row[2] == "i") {
+      volatile_cast_targets_[row[1]].push_back(row[0]);
+      if (row[2] == "i") implicit_calls_are_safe_ = false;
+    } else {
+      return malformed("type", i);
+    }
+  }
+  return {};
+}
+
+Result<void> StatementCatalogue::add_relations(CatalogueRows rows) {
+  if (auto checked = check_rows(rows, 5, "relation"); !checked) return checked;
+  relations_.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& row = rows[i];
+    if (row[2].size() != 1 || std::string_view("rpmSIvu").find(row[2][0]) == std::string_view::npos ||
+        !is_flag(row[3])) {
+      return malformed("relation", i);
+    }
+    const JudgedText* view = nullptr;
+    if (row[2][0] == 'v') view = &views_.emplace_back(row[4]);
+    relations_[row[1]].push_back({row[0], row[2][0], row[3] == "t", view});
+  }
+  return {};
+}
+
+template <typename Value, typename Test>
+bool StatementCatalogue::all_of(const ByName<Value>& names, std::string_view schema, std::string_view name,
+                                bool if_none, Test test) const {
+  const auto found = names.find(name);
+  if (found == names.end()) return if_none;
+  bool any = false;
+  for (const Value& value : found->second) {
+    const std::string& its_schema = [&]() -> const std::string& {
+      if constexpr (std::is_same_v<Value, std::string>) {
+        return value;
+      } else {
+        return value.schema;
+      }
+    }();
+    if (!schema.empty() && schema != its_schema) continue;
+    if (!test(value)) return false;
+    any = true;
+  }
+  return any || if_none;
+}
+
+bool StatementCatalogue::function_is_safe(std::string_view schema, std::string_view name) const {
+  return all_of(functions_, schema, name, false, [](const Function& function) { return function.safe; });
+}
+
+bool StatementCatalogue::attribute_is_safe(std::string_view name) const {
+  return all_of(functions_, "", name, true, [](const Function& function) { return !function.takes_row; });
+}
+
+bool StatementCatalogue::operator_is_safe(std::string_view schema, std::string_view name) const {
+  return all_of(volatile_operators_, schema, name, true, [](const std::string&) { return false; });
+}
+
+bool StatementCatalogue::type_is_safe(std::string_view schema, std::string_view name) const {
+  if (!all_of(volatile_cast_targets_, schema, name, true, [](const std::string&) { return false; }))
+    return false;
+  if (schema == kOwnSchema || judging_domains) return true;
+  judging_domains = true;
+  const bool all_safe =
+      std::ranges::all_of(domain_checks_, [this](const auto& check) { return is_read(check); });
+  judging_domains = false;
+  return all_safe;
+}
+
+bool StatementCatalogue::relation_is_safe(std::string_view schema, std::string_view name) const {
+  return all_of(relations_, schema, name, false, [this](const Relation& relation) {
+    if (relation.form == 'v') return is_read(*relation.view);
+    return relation.form != 'u' && relation.form != 'I';
+  });
+}
+
+bool StatementCatalogue::relation_is_table(std::string_view schema, std::string_view name) const {
+  return all_of(relations_, schema, name, false, [](const Relation& relation) {
+    return relation.form == 'r' || relation.form == 'p' || relation.form == 'm';
+  });
+}
+
+bool StatementCatalogue::relation_is_known(std::string_view schema, std::string_view name) const {
+  return all_of(relations_, schema, name, false, [](const Relation&) { return true; });
+}
+
+bool StatementCatalogue::relation_acts(std::string_view schema, std::string_view name) const {
+  return !all_of(relations_, schema, name, false, [](const Relation& relation) { return !relation.acts; });
+}
+
+bool StatementCatalogue::relation_is_partitioned(std::string_view schema, std::string_view name) const {
+  return !all_of(relations_, schema, name, true,
+                 [](const Relation& relation) { return relation.form != 'p' && relation.form != 'I'; });
+}
+
+bool StatementCatalogue::is_read(const JudgedText& text) const {
+  const auto known = Verdict(text.verdict.load(std::memory_order_relaxed));
+  if (known != unjudged) return known == safe;
+  if (view_depth >= kMaxViewDepth) return false;
+  ++view_depth;
+  const bool read = classify(text.sql, this).kind == StatementKind::read;
+  --view_depth;
+  text.verdict.store(read ? safe : unsafe, std::memory_order_relaxed);
+  return read;
+}
+
+}  // namespace pgtandem
