@@ -5,11 +5,13 @@ Every statement has one outcome for one state of the database: no statement depe
 from .load import Session, literal
 
 SETUP = (
-    "CREATE TABLE accounts (id serial PRIMARY KEY, owner text NOT NULL, balance int NOT NULL CHECK (balance > -500), version int NOT NULL DEFAULT 0)",
+    "CREATE TABLE accounts (id serial PRIMARY KEY, owner text NOT NULL, balance int NOT NULL CHECK (balance > -500), "
+    "version int NOT NULL DEFAULT 0)",
     "CREATE TABLE orders (id bigserial PRIMARY KEY, account int NOT NULL REFERENCES accounts ON DELETE CASCADE, code text UNIQUE, "
     "amount int NOT NULL DEFAULT 1)",
     "CREATE TABLE items (order_id bigint REFERENCES orders ON DELETE CASCADE, line int, qty int NOT NULL, PRIMARY KEY (order_id, line))",
-    "CREATE TABLE tags (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text UNIQUE DEFERRABLE INITIALLY DEFERRED, uses int DEFAULT 0)",
+    "CREATE TABLE tags (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text UNIQUE DEFERRABLE INITIALLY DEFERRED, "
+    "uses int DEFAULT 0)",
     "CREATE TABLE journal (n bigserial PRIMARY KEY, who int, what text, total bigint)",
     "CREATE TABLE balances_seen (n serial, account int, was int, became int)",
     "CREATE SEQUENCE tickets",
@@ -37,8 +39,8 @@ def write(session) -> tuple:
         ("INSERT INTO accounts (owner, balance) VALUES (%s, %s) RETURNING id", f"new of {who}", pick.randint(0, 99)),
         ("DELETE FROM accounts WHERE id = %s AND id > 20", pick.randint(20, 200)),
         ("INSERT INTO orders (account, code, amount) VALUES (%s, %s, %s)", account, code, pick.randint(1, 9)),
-        ("INSERT INTO orders (account, code) VALUES (%s, %s) ON CONFLICT (code) DO UPDATE SET amount = orders.amount + 1 RETURNING id, amount",
-         account, code),
+        ("INSERT INTO orders (account, code) VALUES (%s, %s) ON CONFLICT (code) DO UPDATE SET amount = orders.amount + 1 "
+         "RETURNING id, amount", account, code),
         ("INSERT INTO orders (account, code) VALUES (%s, %s) ON CONFLICT DO NOTHING", account, code),
         ("DELETE FROM orders WHERE code = %s RETURNING id", code),
         ("INSERT INTO items SELECT id, %s, amount FROM orders WHERE code = %s", pick.randint(1, 3), code),
@@ -200,7 +202,8 @@ def inline(one) -> str:
 def temporary(session):
     """A table of the session's own, read by a write."""
     session.begin()
-    ok = (session.do("CREATE TEMP TABLE mine ON COMMIT DROP AS SELECT id, balance FROM accounts WHERE id < 5", protocol=protocol(session)).ok
+    ok = (session.do("CREATE TEMP TABLE mine ON COMMIT DROP AS SELECT id, balance FROM accounts WHERE id < 5",
+                     protocol=protocol(session)).ok
           and session.do("UPDATE mine SET balance = balance + 1", protocol=protocol(session)).ok
           and session.do("INSERT INTO journal (who, what, total) SELECT %s, 'mine', sum(balance) FROM mine", session.number,
                          protocol=protocol(session)).ok)
