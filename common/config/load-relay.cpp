@@ -46,6 +46,7 @@ void read_plain(const Reader& reader, RelaySettings& s) {
       "compare_rows", std::array{C{"unordered", CompareRows::unordered}, C{"ordered", CompareRows::ordered}});
   s.compare_window = std::uint32_t(reader.size("compare_window"));
   s.standby_timeout = reader.duration("standby_timeout");
+  s.client_stall = reader.duration("client_stall");
   s.stop_timeout = reader.duration("stop_timeout");
   s.login_timeout = reader.duration("login_timeout");
   s.takeover_timeout = reader.duration("takeover_timeout");
@@ -63,11 +64,13 @@ void read_plain(const Reader& reader, RelaySettings& s) {
 }
 
 void check_common(const Reader& reader, RelaySettings& s, Findings& findings) {
-  if (s.discipline == Discipline::serial) {
-    findings.error(reader.origin("discipline"),
-                   "discipline \"serial\" is not available in this version; use \"classic\"");
-  }
   if (s.protocol == Protocol::raw) {
+    if (reader.given("discipline") && s.discipline == Discipline::serial) {
+      findings.error(reader.origin("discipline"),
+                     "discipline \"serial\" has to understand statements, and protocol \"raw\" (" +
+                         reader.origin("protocol") + ") understands none; use discipline \"classic\"");
+    }
+    s.discipline = Discipline::classic;
     if (reader.given("ack") && s.ack == Ack::both) {
       findings.error(reader.origin("ack"),
                      "ack \"both\" needs replies that can be compared, and protocol \"raw\" (" +

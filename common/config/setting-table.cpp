@@ -35,8 +35,9 @@ constexpr std::array kSettings{
                        "and drops what the standby answers."},
     Setting{.name = "discipline", .type = choice, .programs = kRelay, .fallback = "classic",
             .choices = "classic|serial",
-            .meaning = "How units of different sessions are ordered. `classic`: each session on its own. `serial` is "
-                       "not available in this version and refused at start."},
+            .meaning = "How units of different sessions are ordered. `classic`: each session on its own; equal only if "
+                       "what they write commutes. `serial`: one write at a time in a database, on both servers at "
+                       "once, commits in groups between them; needs a service user."},
     Setting{.name = "ack", .type = choice, .programs = kRelay, .fallback = "both",
             .choices = "both|master", .default_note = "`both`; `master` with `protocol = \"raw\"`",
             .meaning = "What ends a transaction is told to the client when `both` servers have matched, or when the "
@@ -57,6 +58,11 @@ constexpr std::array kSettings{
             .meaning = "How far the master's replies may run ahead of the standby's, for each session.",
             .at_limits = "The session's master leg is read on only when the standby has caught up; the clock of "
                          "`standby_timeout` runs."},
+    Setting{.name = "client_stall", .type = duration, .programs = kRelay, .fallback = "1s",
+            .min = 100, .max = kHour,
+            .meaning = "Discipline `serial`: how long a session that holds up all writers of its database may wait for "
+                       "its own client: for input of a COPY, for a Sync, for somebody to read its reply.",
+            .at_limits = "The session ends with 57014; both servers roll its transaction back."},
     Setting{.name = "standby_timeout", .type = duration, .programs = kRelay, .fallback = "2s",
             .min = 10, .max = kHour,
             .meaning = "How long the master's clients wait for a standby that does not answer.",

@@ -16,7 +16,7 @@ namespace pgtandem {
 using Milliseconds = std::chrono::milliseconds;
 
 enum class Protocol { postgres, raw };
-enum class Discipline { classic, serial };  ///< serial is refused until it exists
+enum class Discipline { classic, serial };
 enum class Ack { both, master };
 enum class OnMismatch { stale, log, refuse };
 enum class OnStandbyRefusal { refuse, degrade };
@@ -72,6 +72,7 @@ struct RelaySettings {
   CompareRows compare_rows = CompareRows::unordered;
   std::uint32_t compare_window = 256U << 10;  ///< bytes
   Milliseconds standby_timeout{2000};
+  Milliseconds client_stall{1000};
   Milliseconds stop_timeout{5000};     ///< how long a clean stop waits for open transactions
   Milliseconds login_timeout{60000};   ///< from accept to ReadyForQuery
   Milliseconds takeover_timeout{10000}; ///< how long a takeover waits for old legs' backends to end

@@ -80,11 +80,18 @@ RelayProgram::RelayProgram(const RelaySettings& settings, Secret pair_key, std::
     standby_service_ = std::make_unique<ServiceConnection>(*settings_.standby, settings_.service);
     relay_.set_standby_catalogue(
         [this](std::string database) { return read_catalogue(*standby_service_, std::move(database)); });
+    relay_.set_standby_sequences([this](std::string database, std::vector<SequenceValue> wanted) {
+      return set_sequences(*standby_service_, std::move(database), std::move(wanted));
+    });
   }
   if (settings_.pair_mode()) {
     serve_catalogues();
     relay_.set_standby_catalogue(
         [this](std::string database) { return ask_for_catalogue(std::move(database)); });
+    serve_sequences();
+    relay_.set_standby_sequences([this](std::string database, std::vector<SequenceValue> wanted) {
+      return ask_for_sequences(std::move(database), std::move(wanted));
+    });
   }
   keeper_.on_change([this] {
     note_role();
@@ -162,6 +169,37 @@ asio::awaitable<Result<OidCatalogue>> RelayProgram::ask_for_catalogue(std::strin
   co_return OidCatalogue::from_json(text->get<std::string>());
 }
 
+/// The other relay, when it is the active one, has this node's sequences set.
+void RelayProgram::serve_sequences() {
+  keeper_.register_peer_verb("sequences", [this](nlohmann::json request, std::function<void(nlohmann::json)> answer) {
+    asio::co_spawn(control_, answer_with_sequences(std::move(request), answer), [answer](std::exception_ptr thrown) {
+      if (thrown) answer({{"error", "the request is none"}});
+    });
+  });
+}
+
+asio::awaitable<void> RelayProgram::answer_with_sequences(nlohmann::json request,
+                                                          std::function<void(nlohmann::json)> answer) {
+  std::string database = request.at("database").get<std::string>();
+  std::vector<SequenceValue> wanted = sequences_from(request.at("sequences"));
+  const Result<void> done = co_await set_sequences(relay_.service(), std::move(database), std::move(wanted));
+  nlohmann::json body = nlohmann::json::object();
+  if (!done) body["error"] = done.error();
+  answer(std::move(body));
+}
+
+asio::awaitable<Result<void>> RelayProgram::ask_for_sequences(std::string database,
+                                                              std::vector<SequenceValue> wanted) {
+  nlohmann::json request = nlohmann::json::object();
+  request["database"] = database;
+  request["sequences"] = to_json(wanted);
+  const Result<nlohmann::json> answer =
+      co_await keeper_.ask_peer("sequences", std::move(request), kCatalogueLimit);
+  if (!answer) co_return Error{answer.error()};
+  if (answer->contains("error")) co_return Error{"the other relay: " + answer->value("error", "")};
+  co_return Result<void>{};
+}
+
 /// Oids are read anew when the pair is another one, or one of the two was loaded anew.
 void RelayProgram::note_role() {
   const nlohmann::json status = keeper_.status();
@@ -194,7 +232,7 @@ std::string RelayProgram::status_json() const {
   status["node"] = settings_.pair_mode() ? to_string(settings_.node) : "a";
   status["mode"] = settings_.pair_mode() ? "pair" : "flags";
   status["protocol"] = settings_.protocol == Protocol::raw ? "raw" : "postgres";
-  status["discipline"] = "classic";
+  status["discipline"] = settings_.discipline == Discipline::serial ? "serial" : "classic";
   status["uptime_s"] =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
   if (settings_.pair_mode()) {

@@ -14,6 +14,7 @@
 #include "server-relay/session/pass-on-session.h"
 #include "server-relay/session/raw-session.h"
 #include "server-relay/session/session.h"
+#include "server-relay/statements/classify.h"
 
 namespace pgtandem {
 namespace {
@@ -26,6 +27,10 @@ unsigned thread_count(const RelaySettings& settings) {
   const unsigned cores = std::thread::hardware_concurrency();
   return std::max(1U, std::min(cores, kMaxDefaultThreads));
 }
+
+/// Asked while a statement waits: one that does not answer at once is of no use.
+constexpr Milliseconds kBlockersLimit{200};
+constexpr const char* kBlockersSql = "SELECT unnest(pg_blocking_pids($1::integer))::text";
 
 std::string probe_user(const RelaySettings& settings) {
   return settings.service.user.empty() ? "pgtandem" : settings.service.user;
@@ -63,7 +68,8 @@ Relay::Relay(asio::io_context& control, const RelaySettings& settings, const Sec
           probe_user(settings), nullptr),
       divergence_({settings.state_dir}),
       oids_(control.get_executor(),
-            [this](std::string database) { return load_catalogues(std::move(database)); }) {
+            [this](std::string database) { return load_catalogues(std::move(database)); }),
+      statements_(control.get_executor(), *service_) {
   for (unsigned i = 0; i < thread_count(settings); ++i) {
     threads_.push_back(std::make_unique<IoThread>(keeper_));
     environments_.push_back(std::unique_ptr<SessionEnvironment>(
@@ -289,6 +295,36 @@ std::shared_ptr<const std::atomic<std::uint64_t>> Relay::oids_version(const std:
 
 void Relay::oids_changed(const std::string& database) {
   oids_.mark_dirty(database);
+}
+
+Statement Relay::classify(const std::string& database, std::string_view text, bool unproven) {
+  const std::shared_ptr<const StatementCatalogue> catalogue = statements_.current(database);
+  return pgtandem::classify(text, unproven ? nullptr : catalogue.get());
+}
+
+asio::awaitable<std::vector<std::uint32_t>> Relay::blockers(std::uint32_t pid) {
+  std::vector<std::uint32_t> pids;
+  std::vector<std::string> parameters(1, std::to_string(pid));
+  const std::string database = settings_.service.database;
+  const Result<ServiceRows> rows =
+      co_await service_->query(database, kBlockersSql, std::move(parameters), kBlockersLimit, true);
+  if (!rows) co_return pids;
+  for (const std::vector<std::string>& row : rows->rows) {
+    std::uint32_t blocker = 0;
+    if (!row.empty()) std::from_chars(row[0].data(), row[0].data() + row[0].size(), blocker);
+    if (blocker != 0) pids.push_back(blocker);
+  }
+  co_return pids;
+}
+
+asio::awaitable<void> Relay::align_sequences(std::string database) {
+  if (!standby_sequences_) co_return;
+  Result<std::vector<SequenceValue>> values = co_await read_sequences(*service_, database);
+  Result<void> done;
+  if (values) done = co_await standby_sequences_(database, std::move(*values));
+  if (values && done) co_return;
+  const std::string why = values ? done.error() : values.error();
+  log::warning("sequences-not-aligned", {{"database", database}, {"error", why}});
 }
 
 RelayCounters Relay::counters() const {

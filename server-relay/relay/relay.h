@@ -12,6 +12,9 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/secret.h"
+#include "server-relay/gate/gates.h"
+#include "server-relay/relay/sequences.h"
+#include "server-relay/relay/statement-catalogues.h"
 #include "server-relay/control/divergence-log.h"
 #include "server-relay/control/relay-counters.h"
 #include "server-relay/legs/leg-opener.h"
@@ -56,6 +59,15 @@ class Relay final : public Floor, public SessionServices {
   asio::awaitable<std::shared_ptr<const OidMap>> oids(std::string database) override;
   std::shared_ptr<const std::atomic<std::uint64_t>> oids_version(const std::string& database) override;
   void oids_changed(const std::string& database) override;
+  Gates& gates() override { return gates_; }
+  Statement classify(const std::string& database, std::string_view text, bool unproven) override;
+  void catalogue_changed(const std::string& database) override { statements_.drop(database); }
+  asio::awaitable<std::vector<std::uint32_t>> blockers(std::uint32_t pid) override;
+  asio::awaitable<void> align_sequences(std::string database) override;
+
+  /// Where the standby's sequences are set. Set before open().
+  using SetSequences = std::function<asio::awaitable<Result<void>>(std::string database, std::vector<SequenceValue>)>;
+  void set_standby_sequences(SetSequences set) { standby_sequences_ = std::move(set); }
 
   /// Where the standby's catalogue of a database comes from; without it oids are taken to be equal. Set
   /// before open().
@@ -64,7 +76,10 @@ class Relay final : public Floor, public SessionServices {
   /// This node's own catalogue: for the other relay, when it is the active one.
   asio::awaitable<Result<OidCatalogue>> own_catalogue(std::string database);
   /// The standby is another one, or has been loaded anew.
-  void forget_oids() { oids_.mark_all_dirty(); }
+  void forget_oids() {
+    oids_.mark_all_dirty();
+    statements_.drop_all();
+  }
 
   /// For the keeper's watch over the own postmaster.
   asio::awaitable<bool> own_postmaster_answers();
@@ -95,7 +110,10 @@ class Relay final : public Floor, public SessionServices {
   PostmasterProbe standby_probe_;
   DivergenceLog divergence_;
   StandbyCatalogue standby_catalogue_;
+  SetSequences standby_sequences_;
   CatalogueCache oids_;
+  Gates gates_;
+  StatementCatalogues statements_;
   std::unique_ptr<Listener> frontends_;
   std::unique_ptr<Listener> leg_port_;
   std::atomic<Epoch> epoch_{0};  ///< of the authority in force, for connections that no session makes

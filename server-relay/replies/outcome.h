@@ -53,6 +53,7 @@ struct Outcome {
   TagClass tag_class = TagClass::other;
   char status = 0;                  ///< of ready: I, T or E
   bool fatal = false;               ///< of error: FATAL or PANIC, the backend is going away
+  bool lock_timeout = false;        ///< of error: lock_timeout ran out (not NOWAIT, whose SQLSTATE is the same)
   ShortText<5> sqlstate;            ///< of error
   ShortText<47> text;               ///< the tag, or the beginning of the error's message (for the log only)
   std::uint64_t rows = 0;           ///< DataRow and CopyData messages since the outcome before

@@ -31,6 +31,7 @@ void ErrorFields::add_to_field(char c) {
   // 'V' is the severity that is never translated (since 9.6); "FATAL" and "PANIC" alone begin with F and P.
   if (field_ == 'V' && place_ == 0) fatal_ = c == 'F' || c == 'P';
   if (field_ == 'C' && sqlstate_size_ < sqlstate_.size()) sqlstate_[sqlstate_size_++] = c;
+  if (field_ == 'R' && routine_size_ < routine_.size()) routine_[routine_size_++] = c;
   if (field_ == 'M' && message_size_ < message_.size()) message_[message_size_++] = c;
   ++place_;
 }
@@ -144,6 +145,7 @@ std::optional<Outcome> ReplyReader::finish(Outcome::Kind kind, const MessagePiec
   if (kind == Outcome::Kind::error) {
     outcome.fatal = error_.fatal();
     outcome.sqlstate.assign(error_.sqlstate());
+    outcome.lock_timeout = error_.sqlstate() == "55P03" && error_.routine() == "ProcessInterrupts";
     outcome.text.assign(error_.message());
   } else if (kind == Outcome::Kind::complete && piece.whole()) {
     const std::string_view body = as_text(piece.body);

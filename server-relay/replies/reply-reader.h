@@ -34,6 +34,8 @@ class ErrorFields {
   bool fatal() const { return fatal_; }
   std::string_view sqlstate() const { return {sqlstate_.data(), sqlstate_size_}; }
   std::string_view message() const { return {message_.data(), message_size_}; }
+  /// The source routine that raised it; never translated.
+  std::string_view routine() const { return {routine_.data(), routine_size_}; }
 
  private:
   void add_to_field(char c);
@@ -45,6 +47,8 @@ class ErrorFields {
   std::size_t sqlstate_size_ = 0;
   std::array<char, 47> message_{};
   std::size_t message_size_ = 0;
+  std::array<char, 20> routine_{};
+  std::size_t routine_size_ = 0;
 };
 
 /// A digest of a RowDescription's names and types, whatever the pieces it arrives in. Table oids, attribute

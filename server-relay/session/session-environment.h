@@ -13,7 +13,9 @@
 #include "server-relay/legs/leg-opener.h"
 #include "server-relay/oids/oid-map.h"
 #include "server-relay/relay/io-thread.h"
+#include "server-relay/gate/gates.h"
 #include "server-relay/replies/matcher.h"
+#include "server-relay/statements/statement.h"
 
 namespace pgtandem {
 
@@ -47,6 +49,17 @@ class SessionServices {
   /// Did a unit of any session that may have written run, on either leg, at any time since `begin`? Not
   /// counting the caller's own unit.
   virtual bool writes_overlapped(SteadyTime begin, int own_open_writes) const = 0;
+
+  // Discipline serial.
+  virtual Gates& gates() = 0;
+  /// What a text may do; with `unproven` nothing is taken from the catalogue, which is not true any more.
+  virtual Statement classify(const std::string& database, std::string_view text, bool unproven) = 0;
+  /// DDL was committed.
+  virtual void catalogue_changed(const std::string& database) = 0;
+  /// The backends that the master's backend `pid` waits for (pg_blocking_pids); none where that is not known.
+  virtual asio::awaitable<std::vector<std::uint32_t>> blockers(std::uint32_t pid) = 0;
+  /// Sets the standby's sequences to the master's values. To be called inside the gate.
+  virtual asio::awaitable<void> align_sequences(std::string database) = 0;
 };
 
 struct SessionEnvironment {

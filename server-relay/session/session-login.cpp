@@ -133,6 +133,25 @@ asio::awaitable<bool> Session::pass_cancel_on(const CancelRequest& request) {
   co_return true;
 }
 
+/// Cancels what this session's own backend is doing; no unit begins before the server has closed the request's
+/// connection (hard point 21).
+asio::awaitable<void> Session::cancel_on_master() {
+  ++cancels_;
+  Result<Stream> stream = co_await connect_stream(context_, env_.settings.own_postmaster(), kConnectLimit);
+  if (stream && !ended()) co_await send_cancel(*stream, master_key_);
+  --cancels_;
+  request_event_.notify();
+}
+
+asio::awaitable<void> Session::cancel_on_standby() {
+  ++cancels_;
+  Result<Stream> stream = co_await env_.legs.open(context_, LegKind::cancel, env_.thread.authority().epoch, client_,
+                                                  kConnectLimit);
+  if (stream && !ended()) co_await send_cancel(*stream, standby_key_);
+  --cancels_;
+  request_event_.notify();
+}
+
 asio::awaitable<bool> Session::login() {
   phase_ = Phase::login;
   env_.thread.begin_serving(this);
@@ -346,6 +365,7 @@ void Session::begin_streaming() {
   front_out_.send(as_bytes(login_->held), owner());
   login_.reset();
   startup_.reset();
+  begin_serial();
   spawn(&Session::request_loop);
   spawn(&Session::reply_loop);
   if (standby_state_ == StandbyState::live) spawn(&Session::standby_loop);

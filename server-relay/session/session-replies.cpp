@@ -72,6 +72,8 @@ ByteSpan Session::take_replies(ByteSpan input) {
   while (std::optional<MessagePiece> piece = master_splitter_.next(input)) {
     const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
     if (oids_.active()) oids_.on_master_reply(*piece);
+    const Unit* const of = master_unit();
+    const Unit::Role role = of != nullptr ? of->role : Unit::Role::frontend;
     if (master_units_ < first_unit_ + units_.size())
       units_[std::size_t(master_units_ - first_unit_)].master_bytes += piece->wire.size();
     if (outcome && outcome->fatal) {
@@ -85,6 +87,16 @@ ByteSpan Session::take_replies(ByteSpan input) {
       continue;
     }
     if (outcome) note_master_outcome(*outcome);
+    if (role != Unit::Role::frontend) {
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      take_serial_reply(*piece, outcome, role);
+      continue;
+    }
+    if (outcome && serial_ != nullptr && serial_->victim && outcome->sqlstate.view() == "57014" && piece->whole()) {
+      replace_victims_error(*piece);
+      continue;
+    }
     if (may_pass(*piece, outcome)) {
       if (run == 0) run_begin = piece->wire.data();
       run += piece->wire.size();
@@ -106,6 +118,12 @@ ByteSpan Session::take_replies(ByteSpan input) {
   return input;
 }
 
+/// The unit that the master is answering.
+Session::Unit* Session::master_unit() {
+  const bool in_unit = master_units_ < first_unit_ + units_.size();
+  return in_unit ? &units_[std::size_t(master_units_ - first_unit_)] : nullptr;
+}
+
 /// Nobody waits for this reply any more, and its end may be far: as a server whose client is gone, the relay
 /// gives the statement up on both, unless the standby has finished it.
 void Session::limit_draining(std::ptrdiff_t bytes) {
@@ -121,13 +139,13 @@ void Session::note_master_outcome(const Outcome& outcome) {
     // The data that the backends wait for will not come: both roll back.
     if (phase_ == Phase::draining) end(drain_reason_, "left in the middle of a COPY", {});
   }
-  const bool in_unit = master_units_ < first_unit_ + units_.size();
-  Unit* const unit = in_unit ? &units_[std::size_t(master_units_ - first_unit_)] : nullptr;
+  Unit* const unit = master_unit();
   if (unit != nullptr && outcome.kind == Outcome::Kind::complete &&
       (outcome.tag_class != TagClass::read || outcome.wrote_what_it_selected())) {
     unit->wrote = true;
     oids_changed_ = oids_changed_ || (oids_version_ != nullptr && tag_may_change_oids(outcome.text.view()));
   }
+  if (serial_ != nullptr) note_serial_outcome(outcome, unit);
   ++master_outcomes_;
   if (standby_state_ == StandbyState::live || standby_state_ == StandbyState::lost)
     matcher_.push(Leg::master, outcome);
@@ -137,9 +155,11 @@ void Session::note_master_outcome(const Outcome& outcome) {
   ThreadCounters::add(env_.thread.counters().units);
   if (unit->wrote) ThreadCounters::add(env_.thread.counters().writes);
   ++master_units_;
+  if (serial_ != nullptr) send_deferred();
   if (!mirrored()) {
     units_.pop_front();
     ++first_unit_;
+    if (serial_ != nullptr && units_.empty()) on_units_settled();
   }
 }
 
@@ -197,6 +217,7 @@ void Session::release() {
 
 void Session::decided(char status) {
   status_ = status;
+  if (serial_ != nullptr) on_client_unit(status, serial_->master.failed() || status == 'E');
   tracker_.on_decided();
   oids_.on_unit_end();
   if (oids_changed_ && status == 'I') {
@@ -241,6 +262,7 @@ ByteSpan Session::take_standby_replies(ByteSpan input) {
       Unit& current = units_[std::size_t(unit - first_unit_)];
       current.standby_bytes += piece->wire.size();
       if (outcome) note_standby_outcome(current, *outcome);
+      if (outcome && serial_ != nullptr) serial_->standby.note(*outcome);
     }
     if (!outcome) continue;
     if (outcome->fatal) {
@@ -277,10 +299,17 @@ void Session::finish_matched_units() {
     count_standby_wait(counters, now - unit.master_done);
     units_.pop_front();
     ++first_unit_;
+    if (serial_ != nullptr && units_.empty()) on_units_settled();
   }
 }
 
+/// Those of an attempt are judged when it is over.
 void Session::handle_mismatches() {
+  if (serial_ != nullptr && serial_->forgiving) drop_mismatches();
+  if (serial_ == nullptr || !serial_->judging) judge_mismatches();
+}
+
+void Session::judge_mismatches() {
   while (matcher_.pending_mismatch() != nullptr && !must_defer(*matcher_.pending_mismatch())) {
     std::optional<Mismatch> mismatch = matcher_.next_mismatch();
     if (ended() || standby_state_ != StandbyState::live) return;
@@ -347,6 +376,9 @@ void Session::drop_standby() {
     units_.pop_front();
     ++first_unit_;
   }
+  if (serial_ == nullptr) return;
+  serial_->deferring = false;
+  if (units_.empty()) on_units_settled();
 }
 
 /// A FATAL that says nothing about the server ends this session's backend alone: an administrator's
@@ -398,6 +430,7 @@ void Session::end_as_the_standby_did() {
 /// How far the master is ahead in replies, in bytes, over all units that the standby has not finished.
 std::uint64_t Session::master_ahead() const {
   if (standby_state_ != StandbyState::live || standby_ended_alone_) return 0;
+  if (serial_ != nullptr && serial_->deferring) return 0;
   const std::uint64_t current = matcher_.units(Leg::standby);
   std::uint64_t master = 0;
   std::uint64_t standby = 0;
@@ -431,7 +464,8 @@ void Session::check_standby_clock(SteadyTime now) {
     const Unit& unit = units_.front();
     const auto waited = now - unit.master_done;
     if (waited <= settings.standby_timeout || now < extended_until_) return;
-    const auto half = (unit.master_done - unit.began) / 2;
+    // A standby that began when the master had finished may take as long again.
+    const auto half = (unit.master_done - unit.began) * (unit.deferred ? 3 : 1) / 2;
     if (extended_until_ == SteadyTime{} && half > settings.standby_timeout) {
       if (!probing_) spawn(&Session::probe_then_judge);
       return;
@@ -456,7 +490,8 @@ asio::awaitable<void> Session::probe_then_judge() {
   const Unit& unit = units_.front();
   // A failed probe is remembered as an extension that is over.
   extended_until_ =
-      unit.master_done + (answers ? (unit.master_done - unit.began) / 2 : SteadyTime::duration(1));
+      unit.master_done + (answers ? (unit.master_done - unit.began) * (unit.deferred ? 3 : 1) / 2
+                                  : SteadyTime::duration(1));
 }
 
 /// The master's connection ended. What both servers may have done with the unit under way decides what

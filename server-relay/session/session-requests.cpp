@@ -43,7 +43,14 @@ asio::awaitable<void> Session::request_loop() {
       ThreadCounters::add(env_.thread.counters().frontend_bytes, got.bytes);
       size += got.bytes;
     }
-    keep(front_kept_, take_requests(ByteSpan(scratch).first(size)));
+    if (serial_ == nullptr) {
+      keep(front_kept_, take_requests(ByteSpan(scratch).first(size)));
+      continue;
+    }
+    front_kept_.assign(as_text(ByteSpan(scratch).first(size)));
+    serial_->client_moved = std::chrono::steady_clock::now();
+    co_await serve_serial();
+    if (front_kept_.empty() && front_kept_.capacity() > kKeptCapacity) front_kept_ = std::string();
   }
   if (!ended() && phase_ == Phase::streaming) on_frontend_gone(false);
 }
@@ -72,8 +79,10 @@ ByteSpan Session::take_requests(ByteSpan input) {
     if (!piece) break;
     const bool begins_unit = piece->first && tracker_.phase() == RequestTracker::Phase::between;
     using Verdict = RequestTracker::Verdict;
-    const Verdict verdict =
-        begins_unit && piece->type != 'X' && !may_start_unit() ? Verdict::hold : tracker_.judge(*piece);
+    const bool must_hold =
+        begins_unit ? piece->type != 'X' && (!may_start_unit() || (serial_ != nullptr && !serial_->admitted))
+                    : serial_ != nullptr && !may_send_in_open_unit(*piece);
+    const Verdict verdict = must_hold ? Verdict::hold : tracker_.judge(*piece);
     if (verdict == Verdict::forward) {
       if (tracker_.take_unit_began()) begin_unit();
       if (oids_.active() && oids_.append_for_standby(*piece, for_standby_))
@@ -83,7 +92,9 @@ ByteSpan Session::take_requests(ByteSpan input) {
     }
     request_splitter_ = before;
     input = rest;
-    request_blocked_ = verdict == Verdict::hold;
+    // What waits for its plan, or for the gate, is not blocked by what is under way.
+    const bool unplanned = serial_ != nullptr && (serial_->gate_execute || (begins_unit && !serial_->admitted));
+    request_blocked_ = verdict == Verdict::hold && !unplanned;
     leave = verdict == Verdict::leave;
     break;
   }
@@ -99,12 +110,21 @@ ByteSpan Session::take_requests(ByteSpan input) {
 }
 
 void Session::begin_unit() {
+  if (serial_ != nullptr) serial_->admitted = false;
+  push_unit(Unit::Role::frontend);
+}
+
+void Session::push_unit(Unit::Role role) {
+  const bool own = role == Unit::Role::own;
+  if (serial_ != nullptr && !own) serial_->begin_unit();
   if (mirrored()) {
-    if (!units_.empty()) units_.back().statement = tracker_.statement();
-    matcher_.start_unit(tracker_.statement_reads());
+    if (!units_.empty() && !own) units_.back().statement = tracker_.statement();
+    matcher_.start_unit(!own && tracker_.statement_reads());
     env_.thread.counters().open_writes.fetch_add(1, std::memory_order_relaxed);
   }
   Unit unit;
+  unit.role = role;
+  unit.deferred = serial_ != nullptr && serial_->deferring;
   unit.began = std::chrono::steady_clock::now();
   units_.push_back(std::move(unit));
   extended_until_ = {};
@@ -119,6 +139,10 @@ void Session::send_to_legs(ByteSpan run) {
 
 void Session::send_to_standby(ByteSpan run) {
   if (standby_state_ != StandbyState::live) return;
+  if (serial_ != nullptr && serial_->deferring) {
+    defer(run);
+    return;
+  }
   if (standby_out_.pending() == 0) standby_progress_ = std::chrono::steady_clock::now();
   standby_out_.send(run, owner());
 }

@@ -72,6 +72,7 @@ void Session::end(EndReason reason, const std::string& detail, const std::string
   if (mirrored() && !is_settled()) env_.thread.note_unmatched_end();
   end_reason_ = reason;
   phase_ = Phase::ended;
+  leave_serial();
   front_out_.send(as_bytes(farewell), owner());
   if (!farewell.empty()) {
     // Closing with unread bytes would reset the connection, and the frontend might not see the last message.
@@ -113,6 +114,7 @@ void Session::wake_all() {
   request_event_.notify();
   reply_event_.notify();
   standby_event_.notify();
+  if (serial_ != nullptr) serial_->event.notify();
 }
 
 /// Nothing is under way on either leg that the other one may not have.
@@ -155,12 +157,19 @@ void Session::on_tick(SteadyTime now) {
                    "not logged in within login_timeout");
   }
   if (phase_ == Phase::streaming || phase_ == Phase::draining) check_standby_clock(now);
+  if (phase_ == Phase::streaming && serial_ != nullptr) check_client_stall(now);
 }
 
 void Session::hold_units(std::function<void(Keys)> go) {
   asio::dispatch(context_, [self = shared_from_this(), go = std::move(go)] {
     ++self->cancels_;
-    go({self->master_key_, self->standby_state_ == StandbyState::live ? self->standby_key_ : BackendKey{}});
+    // In `serial` the standby's statement is cancelled when the master's was (hard point 21).
+    const bool both = self->serial_ == nullptr && self->standby_state_ == StandbyState::live;
+    if (self->serial_ != nullptr && self->tracker_.phase() != RequestTracker::Phase::between) {
+      self->cancelled_ = true;
+      self->serial_->event.notify();
+    }
+    go({self->master_key_, both ? self->standby_key_ : BackendKey{}});
   });
 }
 

@@ -6,6 +6,8 @@
 ///   session-login.cpp     negotiation, login to both servers
 ///   session-requests.cpp  f->m, f->s
 ///   session-replies.cpp   m->f, s->compared, and what is released when
+///   session-serial.cpp    discipline serial: what a unit needs before it is sent
+///   session-attempt.cpp   and writes that are tried again where they met a lock
 #pragma once
 #include <atomic>
 #include <memory>
@@ -29,6 +31,7 @@
 #include "server-relay/session/request-tracker.h"
 #include "server-relay/session/session-environment.h"
 #include "server-relay/session/session-oids.h"
+#include "server-relay/session/serial-state.h"
 
 namespace pgtandem {
 
@@ -56,6 +59,13 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
     lost,  ///< reported; nothing is released until the authority says that the master goes on alone
   };
   struct Unit {
+    enum class Role : std::uint8_t {
+      frontend,  ///< its replies are passed on as they come, or held
+      own,       ///< the relay's: nobody sees them
+      attempt,   ///< the frontend's, but it may be undone and sent again
+    };
+    Role role = Role::frontend;
+    bool deferred = false;  ///< the standby began when the master had finished
     SteadyTime began{};
     SteadyTime master_done{};
     std::uint64_t master_bytes = 0;
@@ -83,6 +93,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<bool> negotiate();
   asio::awaitable<bool> wait_for_service();
   asio::awaitable<bool> pass_cancel_on(const CancelRequest& request);
+  asio::awaitable<void> cancel_on_master();
+  asio::awaitable<void> cancel_on_standby();
   bool admit();
   asio::awaitable<bool> login();
   asio::awaitable<bool> login_at_master();
@@ -100,6 +112,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void send_to_legs(ByteSpan run);
   bool may_start_unit();
   void begin_unit();
+  void push_unit(Unit::Role role);
   void send_to_standby(ByteSpan run);
   /// False while the oids have to be read again first; then it wakes the request loop when they are.
   bool oids_are_current();
@@ -107,6 +120,59 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool legs_are_congested() const;
   void on_frontend_gone(bool orderly);
   void drain(EndReason reason);
+
+  // session-serial.cpp
+  enum class Way { plain, attempt, end, alone };
+  void begin_serial();
+  void leave_serial();
+  asio::awaitable<void> serve_serial();
+  Way way_of(const UnitPlan& plan) const;
+  asio::awaitable<void> admit_unit(UnitPlan plan);
+  void note_plan(const UnitPlan& plan);
+  void prepare_plain(const UnitPlan& plan);
+  void soften_standby(bool extended);
+  std::function<void()> answer();
+  asio::awaitable<void> enter_gate(GateMode mode, bool excludes_reads);
+  void leave_gate();
+  asio::awaitable<void> enter_read();
+  void wake_at(SteadyTime when);
+  bool may_send_in_open_unit(const MessagePiece& piece);
+  asio::awaitable<void> settled();
+  void on_units_settled();
+  void on_client_unit(char status, bool failed);
+  void begin_alone();
+  void defer(ByteSpan run);
+  void send_deferred();
+  asio::awaitable<void> watch_alone();
+  void check_client_stall(SteadyTime now);
+  void note_serial_outcome(const Outcome& outcome, const Unit* unit);
+  void replace_victims_error(const MessagePiece& piece);
+
+  // session-attempt.cpp
+  void own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended);
+  void own_unit_text(std::string_view sql, bool extended);
+  void flush_own();
+  void restore_timeouts(bool extended);
+  void limit_timeouts(bool asking, bool extended);
+  asio::awaitable<void> learn_settings();
+  void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
+  void keep_own_row(ByteSpan body);
+  void spill();
+  void append_attempt(ByteSpan bytes, bool again);
+  void send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block, int number);
+  void send_undo(bool own_block, const UnitPlan& plan);
+  bool attempt_met_a_lock() const;
+  asio::awaitable<void> run_attempts(UnitPlan plan);
+  asio::awaitable<std::vector<std::uint32_t>> who_blocks();
+  std::string over_a_limit(SteadyTime began) const;
+  asio::awaitable<bool> stand_aside(std::vector<std::uint32_t> pids, int number);
+  void drop_mismatches();
+  asio::awaitable<void> give_up_attempt(std::string error, bool own_block, bool extended);
+  asio::awaitable<void> fail_transaction(bool extended);
+  asio::awaitable<void> finish_attempt(const UnitPlan& plan, bool own_block);
+  asio::awaitable<void> commit_attempt(bool extended);
+  void deliver(char status);
+  asio::awaitable<void> align_sequences();
 
   // session-replies.cpp
   asio::awaitable<void> reply_loop();
@@ -126,6 +192,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool must_defer(const Mismatch& mismatch) const;
   asio::awaitable<void> judge_standby_end();
   void handle_mismatches();
+  void judge_mismatches();
+  Unit* master_unit();
   void handle_mismatch(Mismatch& mismatch);
   void standby_lost(const std::string& reason);
   void drop_standby();
@@ -189,6 +257,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool end_when_idle_ = false;
   std::string end_message_;
   int cancels_ = 0;
+  bool cancelled_ = false;  ///< a cancel request came while the unit under way was decided by the relay
+  std::unique_ptr<SerialState> serial_;  ///< only in discipline serial with a standby
   SteadyTime standby_progress_{};  ///< when the standby leg last moved
   std::uint64_t standby_written_seen_ = 0;
   SessionOids oids_;

@@ -139,6 +139,10 @@ bool is_harmless_volatile(std::string_view name) {
   return std::ranges::binary_search(kHarmless, name);
 }
 
+bool changes_session_only(std::string_view name) {
+  return name == "set_config" || name == "setseed";
+}
+
 bool runs_given_query(std::string_view name) {
   return name.starts_with("table_to_xml") || name.starts_with("schema_to_xml") ||
          name.starts_with("database_to_xml");

@@ -6,6 +6,8 @@ namespace pgtandem {
 
 /// Declared volatile because its answer changes within a statement, yet it writes nothing and takes no lock.
 bool is_harmless_volatile(std::string_view name);
+/// Changes this session's settings alone: what SET does.
+bool changes_session_only(std::string_view name);
 /// Declared stable, yet it reads relations that only its arguments' values name, views included.
 bool runs_given_query(std::string_view name);
 /// Why two servers may get different values from it, as Statement::flags shows it; empty where they do not.

@@ -14,7 +14,18 @@ constexpr std::string_view kOwnSchema = "pg_catalog";
 constexpr int kMaxViewDepth = 16;
 thread_local int view_depth = 0;
 /// While the domains' checks are judged, the casts in them count as safe: if all checks pass, they are.
-thread_local bool judging_domains = false;
+thread_local int domain_depth = 0;
+
+class Deeper {
+ public:
+  explicit Deeper(int& depth) : depth_(depth) { ++depth_; }
+  ~Deeper() { --depth_; }
+  Deeper(const Deeper&) = delete;
+  Deeper& operator=(const Deeper&) = delete;
+
+ private:
+  int& depth_;
+};
 
 enum Verdict : std::uint8_t { unjudged = 0, safe = 1, unsafe = 2 };
 
@@ -143,12 +154,9 @@ bool StatementCatalogue::operator_is_safe(std::string_view schema, std::string_v
 bool StatementCatalogue::type_is_safe(std::string_view schema, std::string_view name) const {
   if (!all_of(volatile_cast_targets_, schema, name, true, [](const std::string&) { return false; }))
     return false;
-  if (schema == kOwnSchema || judging_domains) return true;
-  judging_domains = true;
-  const bool all_safe =
-      std::ranges::all_of(domain_checks_, [this](const auto& check) { return is_read(check); });
-  judging_domains = false;
-  return all_safe;
+  if (schema == kOwnSchema || domain_depth > 0) return true;
+  const Deeper within(domain_depth);
+  return std::ranges::all_of(domain_checks_, [this](const JudgedText& check) { return is_read(check); });
 }
 
 bool StatementCatalogue::relation_is_safe(std::string_view schema, std::string_view name) const {
@@ -181,9 +189,8 @@ bool StatementCatalogue::is_read(const JudgedText& text) const {
   const auto known = Verdict(text.verdict.load(std::memory_order_relaxed));
   if (known != unjudged) return known == safe;
   if (view_depth >= kMaxViewDepth) return false;
-  ++view_depth;
+  const Deeper within(view_depth);
   const bool read = classify(text.sql, this).kind == StatementKind::read;
-  --view_depth;
   text.verdict.store(read ? safe : unsafe, std::memory_order_relaxed);
   return read;
 }

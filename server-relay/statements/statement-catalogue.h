@@ -37,7 +37,8 @@ class StatementCatalogue {
   static Result<std::shared_ptr<const StatementCatalogue>> from_rows(const StatementCatalogueRows& rows);
 
   // An empty schema stands for a name that is not qualified.
-  /// Known, and no candidate may write: none is volatile, save for harmless functions of PostgreSQL's own.
+  /// Known, and no candidate may write: none is volatile, save for functions of PostgreSQL's own that are
+  /// known to be harmless or to change this session alone (set_config).
   bool function_is_safe(std::string_view schema, std::string_view name) const;
   /// `x.name` cannot be a call of a volatile function that takes the row x.
   bool attribute_is_safe(std::string_view name) const;

@@ -24,7 +24,7 @@ bool is_query(const PgQuery__Node* node) {
 }
 
 bool is_read(const PgQuery__Node* query, const TreeFacts& facts) {
-  return is_query(query) && !facts.unproven && !facts.writes;
+  return is_query(query) && !facts.unproven && !facts.writes && !facts.changes_session;
 }
 
 class Rules {
@@ -81,9 +81,13 @@ Statement Rules::of(const PgQuery__Node& node) const {
 }
 
 Statement Rules::of_query(const PgQuery__Node& node) const {
-  const bool read = is_read(&node, facts_);
-  return {.kind = read ? StatementKind::read : StatementKind::write,
-          .changes_catalogue = facts_.makes_relation};
+  Statement statement{.kind = StatementKind::write, .changes_catalogue = facts_.makes_relation};
+  if (is_read(&node, facts_)) {
+    statement.kind = StatementKind::read;
+  } else if (is_query(&node) && !facts_.unproven && !facts_.writes) {
+    statement.kind = StatementKind::session;  // SELECT set_config(...)
+  }
+  return statement;
 }
 
 StatementKind kind_of(PgQuery__TransactionStmtKind kind) {
@@ -163,12 +167,14 @@ Statement Rules::of_explain(const PgQuery__ExplainStmt& explain) const {
   const bool analyze = has_option(explain.options, explain.n_options, "analyze");
   if (explain.query == nullptr) return {.kind = StatementKind::opaque};
   if (!analyze) {
-    const bool computes = explain.query->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT && facts_.unproven;
+    const bool computes = explain.query->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT &&
+                          (facts_.unproven || facts_.changes_session);
     return {.kind = computes ? StatementKind::write : StatementKind::read};
   }
   Statement statement = of(*explain.query);
   statement.inner_reads = statement.kind == StatementKind::read;
-  if (statement.kind != StatementKind::read && statement.kind != StatementKind::ddl) {
+  if (statement.kind != StatementKind::read && statement.kind != StatementKind::session &&
+      statement.kind != StatementKind::ddl) {
     statement.kind = StatementKind::write;  // EXECUTE and DECLARE run what they name
   }
   statement.name.clear();
@@ -221,7 +227,7 @@ void Rules::refine_session(const PgQuery__Node& node, Statement& statement) cons
       break;
     case PG_QUERY__NODE__NODE_EXECUTE_STMT:
       statement.name = node.execute_stmt->name;
-      statement.inner_reads = !facts_.unproven && !facts_.writes;
+      statement.inner_reads = !facts_.unproven && !facts_.writes && !facts_.changes_session;
       break;
     case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
       statement.name = node.deallocate_stmt->name;
@@ -327,16 +333,14 @@ void Rules::refine_ddl(const PgQuery__Node& node, Statement& statement) const {
 Statement apply_rules(const PgQuery__Node& node, const TreeFacts& facts,
                       const StatementCatalogue* catalogue) {
   Statement statement = Rules(facts, catalogue).of(node);
-  const bool only_plans = node.node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT && !statement.inner_reads &&
-                          statement.kind == StatementKind::read;
-  statement.may_use_sequences |= facts.may_use_sequences && !only_plans;
+  statement.may_use_sequences |= facts.may_use_sequences;
   statement.parameters = facts.parameters;
   statement.names_settings |= facts.names_settings;
   statement.names_isolation |= facts.names_isolation;
   statement.advisory_locks = facts.advisory_locks;
   statement.large_objects = facts.large_objects;
   if (statement.kind == StatementKind::read) {
-    statement.may_use_sequences = false;
+    statement.may_use_sequences = false;  // EXPLAIN of an INSERT
   } else {
     statement.flags.assign(facts.flags.begin(), facts.flags.end());
   }

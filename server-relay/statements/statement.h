@@ -15,7 +15,8 @@ enum class StatementKind : std::uint8_t {
   /// INTO, no writing CTE, nothing volatile save for harmless functions of PostgreSQL's own (hard point 22).
   read,
   /// Touches this session alone, or nothing that clients see: SET, RESET, LISTEN, UNLISTEN, PREPARE,
-  /// DEALLOCATE, DISCARD, CLOSE, LOAD, CHECKPOINT, SET CONSTRAINTS ... DEFERRED. Look at names_isolation.
+  /// DEALLOCATE, DISCARD, CLOSE, LOAD, CHECKPOINT, SET CONSTRAINTS ... DEFERRED, and what would be a read but
+  /// for set_config or setseed. Look at names_isolation.
   session,
   begin,
   savepoint,

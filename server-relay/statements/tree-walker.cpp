@@ -203,6 +203,7 @@ void TreeWalker::visit_function(const ProtobufCMessage& message) {
   const std::string_view divergence = divergence_of_function(function.name);
   if (!divergence.empty() && (function.name != "age" || call.n_args == 1)) flag(divergence);
   if (is_session_advisory_lock(function.name)) facts_.advisory_locks = true;
+  if (changes_session_only(function.name)) facts_.changes_session = true;
   if (makes_large_object(function.name)) facts_.large_objects = true;
   look_at_setting(call, function.name);
   look_at_order(call, function.name);

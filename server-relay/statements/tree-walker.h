@@ -10,9 +10,10 @@
 namespace pgtandem {
 
 struct TreeFacts {
-  bool unproven = false;        ///< names something that the catalogue does not prove to be harmless
-  bool writes = false;          ///< INSERT, UPDATE, DELETE, MERGE, a locking clause or INTO, at any depth
-  bool makes_relation = false;  ///< INTO
+  bool unproven = false;         ///< names something that the catalogue does not prove to be harmless
+  bool writes = false;           ///< INSERT, UPDATE, DELETE, MERGE, a locking clause or INTO, at any depth
+  bool makes_relation = false;   ///< INTO
+  bool changes_session = false;  ///< calls set_config or setseed
   bool may_use_sequences = false;
   bool parameters = false;
   bool names_settings = false;

@@ -29,7 +29,7 @@ def test_mistakes_on_the_command_line(name, arguments):
 
 @pytest.mark.parametrize("line, word", (
     ("ack = \"sometimes\"", "sometimes"), ("no_such_key = 1", "no_such_key"), ("standby_timeout = true", "standby_timeout"),
-    ("threads = 100000", "threads"), ("discipline = \"serial\"", "serial"), ("ack = ", "ack"),
+    ("threads = 100000", "threads"), ("discipline = \"loose\"", "discipline"), ("ack = ", "ack"),
 ))
 def test_mistakes_in_the_file(tmp_path, line, word):
     """A wrong key, type or value is an error with file, line and what is allowed; nothing is started."""

@@ -227,7 +227,7 @@ TEST_CASE("impossible combinations are refused") {
     INFO(error);
     CHECK(contains(error, part));
   };
-  refused(with(kFlagsOnly, {"--discipline", "serial"}), "not available in this version");
+  refused(with(kFlagsOnly, {"--protocol", "raw", "--discipline", "serial"}), "understands none");
   refused(with(kFlagsOnly, {"--protocol", "raw", "--ack", "both"}), "protocol \"raw\"");
   refused(with(kFlagsOnly, {"--standby", "127.0.0.1:5433"}), "the same server");
   refused(with(kFlagsOnly, {"--master", "127.0.0.1:5432"}), "where the relay itself listens");

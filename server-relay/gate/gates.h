@@ -1,0 +1,39 @@
+/// The gates of a relay, one a database, and which backends belong to which session.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "server-relay/gate/gate.h"
+#include "server-relay/gate/waits.h"
+
+namespace pgtandem {
+
+struct DatabaseOrder {
+  Gate gate;
+  Waits waits;
+};
+
+/// Thread-safe. A database's order lives as long as the relay.
+class Gates {
+ public:
+  DatabaseOrder& of(const std::string& database);
+
+  /// Backends by their process ids, on either server: pg_blocking_pids names those.
+  void add_backends(std::uint64_t session, std::uint32_t master_pid, std::uint32_t standby_pid);
+  void remove_backends(std::uint32_t master_pid, std::uint32_t standby_pid);
+  /// The sessions of these backends; those that are no session's are left out.
+  std::vector<std::uint64_t> sessions_of(const std::vector<std::uint32_t>& pids, bool on_master) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<DatabaseOrder>, std::less<>> orders_;
+  std::unordered_map<std::uint32_t, std::uint64_t> on_master_;
+  std::unordered_map<std::uint32_t, std::uint64_t> on_standby_;
+};
+
+}  // namespace pgtandem

@@ -1,0 +1,58 @@
+#include "server-relay/gate/waits.h"
+
+#include <algorithm>
+
+namespace pgtandem {
+
+bool Waits::park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry) {
+  const std::lock_guard lock(mutex_);
+  for (const std::uint64_t blocker : blockers) {
+    if (reaches(blocker, session, 0)) return false;
+  }
+  parked_.insert_or_assign(session, Parked{std::move(blockers), std::move(retry)});
+  return true;
+}
+
+/// A path longer than the number of the parked has gone in a circle that `target` is no part of.
+bool Waits::reaches(std::uint64_t from, std::uint64_t target, std::size_t depth) const {
+  if (from == target) return true;
+  const auto it = parked_.find(from);
+  if (it == parked_.end() || depth > parked_.size()) return false;
+  return std::ranges::any_of(it->second.blockers, [&](std::uint64_t next) {
+    return reaches(next, target, depth + 1);
+  });
+}
+
+void Waits::unpark(std::uint64_t session) {
+  const std::lock_guard lock(mutex_);
+  parked_.erase(session);
+}
+
+void Waits::moved(std::uint64_t session) {
+  std::vector<Retry> retries;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto it = parked_.begin(); it != parked_.end();) {
+      const auto& blockers = it->second.blockers;
+      if (blockers.empty() || std::ranges::find(blockers, session) != blockers.end()) {
+        retries.push_back(std::move(it->second.retry));
+        it = parked_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  }
+  for (Retry& retry : retries) retry();
+}
+
+std::size_t Waits::parked() const {
+  const std::lock_guard lock(mutex_);
+  return parked_.size();
+}
+
+bool Waits::is_parked(std::uint64_t session) const {
+  const std::lock_guard lock(mutex_);
+  return parked_.contains(session);
+}
+
+}  // namespace pgtandem

@@ -1,0 +1,40 @@
+/// Who waits for whose transaction (design page 2, rules 3 and 4; hard point 20): units that met a lock stand
+/// aside ("parked") until one of the sessions that held it has ended a transaction or rolled back to a
+/// savepoint. Finds cycles. Pure.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace pgtandem {
+
+/// Thread-safe. One per database. Callbacks run without the mutex on the thread of whoever moves, and may do
+/// no more than post.
+class Waits {
+ public:
+  using Retry = std::function<void()>;
+
+  /// Parks `session` behind `blockers`. False: it would close a cycle of parked sessions, and is not parked.
+  /// With no blockers it waits for any session to move.
+  [[nodiscard]] bool park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry);
+  /// Not parked any more: it tries again, or gives up.
+  void unpark(std::uint64_t session);
+  /// `session` has freed locks: those parked behind it try again.
+  void moved(std::uint64_t session);
+  std::size_t parked() const;
+  bool is_parked(std::uint64_t session) const;
+
+ private:
+  struct Parked {
+    std::vector<std::uint64_t> blockers;
+    Retry retry;
+  };
+  bool reaches(std::uint64_t from, std::uint64_t target, std::size_t depth) const;
+
+  mutable std::mutex mutex_;
+  std::unordered_map<std::uint64_t, Parked> parked_;
+};
+
+}  // namespace pgtandem

@@ -1,0 +1,98 @@
+/// What a session of discipline `serial` remembers beside what every session has. Data of one session, on its
+/// thread; session-serial.cpp (what a unit needs before it may be sent) and session-attempt.cpp (units that may
+/// have to be tried again) work on it.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/net/wakeup.h"
+#include "server-relay/gate/gates.h"
+#include "server-relay/replies/outcome.h"
+#include "server-relay/session/unit-planner.h"
+
+namespace pgtandem {
+
+struct SerialState {
+  SerialState(asio::io_context& context, DatabaseOrder& order_of_database, UnitPlanner::Classify classify)
+      : event(context), order(order_of_database), planner(std::move(classify)) {}
+
+  /// Where the session is with respect to its database's gate.
+  enum class Inside { outside, write, end, alone };
+  /// Whose lock_timeout the open transaction has.
+  enum class Timeouts { of_client, ours, unknown };
+
+  Wakeup event;  ///< let in; both legs done; time to try again
+  DatabaseOrder& order;
+  UnitPlanner planner;
+
+  // The gate.
+  Inside inside = Inside::outside;
+  bool let_in = false;
+  /// Of the last question to the gate or to those in the way: an answer to an earlier one, which may still be on
+  /// its way to this thread, says nothing.
+  std::uint64_t asked = 0;
+  bool reading = false;   ///< counted among the reads under way
+  bool admitted = false;  ///< the next unit may be sent as it comes
+  bool open_unit = false;  ///< the unit under way was sent before all of it was seen
+  bool gate_execute = false;  ///< and has come to an Execute that needs the gate
+  bool victim = false;  ///< the unit that is alone was given up: its 57014 is a deadlock's 40P01
+  std::chrono::steady_clock::time_point client_moved{};  ///< for client_stall
+  std::uint64_t written_to_client = 0;
+
+  // The frontend's transaction.
+  bool wrote = false;
+  bool own_savepoint = false;
+  Timeouts timeouts = Timeouts::of_client;
+  bool strict = false;         ///< its snapshot outlives a statement (REPEATABLE READ and above)
+  bool serializable = false;   ///< and the master judges it
+  bool soften_standby = false;  ///< the standby's side of it has still to be told
+  bool catalogue_changed = false;
+
+  // The frontend's settings, as far as the relay has to answer for them.
+  bool settings_known = false;
+  bool strict_by_default = false;
+  bool serializable_by_default = false;
+  std::string lock_timeout = "0";
+  std::string statement_timeout = "0";
+
+  /// What one leg said to the attempt under way.
+  struct Reply {
+    std::string sqlstate;       ///< of its first error
+    bool lock_timeout = false;  ///< that is the short time limit of the relay's own making
+    char status = 0;            ///< in its last ReadyForQuery
+    bool failed() const { return !sqlstate.empty(); }
+    void note(const Outcome& outcome) {
+      if (outcome.kind == Outcome::Kind::ready) status = outcome.status;
+      if (outcome.kind != Outcome::Kind::error || failed()) return;
+      sqlstate = outcome.sqlstate.view();
+      lock_timeout = outcome.lock_timeout;
+    }
+  };
+  Reply master, standby;
+  bool judging = false;  ///< differences wait until the attempt is judged as a whole
+
+  std::string output;              ///< the master's replies to the attempt, for the frontend
+  std::size_t last_complete = 0;   ///< where its last CommandComplete begins
+  bool spilled = false;            ///< some of it has gone out: it cannot be tried again
+  std::string own_error;           ///< the master's ErrorResponse to a unit of the relay's own
+  std::vector<std::string> own_row;  ///< the last row of such a unit
+
+  std::string to_master, to_standby;  ///< collected, so that one write carries them
+
+  // A unit that runs on the master first.
+  bool deferring = false;
+  std::string deferred;
+  bool calls_code = false;        ///< CALL or DO: what it commits inside is not seen
+  bool committed_inside = false;  ///< a tag said so
+  bool forgiving = false;         ///< the standby was not given what the master gave up
+
+  void begin_unit() {
+    master = standby = {};
+    committed_inside = forgiving = false;
+  }
+};
+
+}  // namespace pgtandem

@@ -1,0 +1,405 @@
+/// Discipline `serial`: what a unit needs before it may be sent (design page 2; hard points 14 to 26).
+///
+///   plain    sent as it comes, to both: reads, settings, BEGIN, whatever fails anyway
+///   attempt  write: inside the gate, under a short lock_timeout and a savepoint or a block of the relay's
+///            own; tried again where it met a lock (session-attempt.cpp)
+///   end      COMMIT and the like: through the gate's other class, to both at once
+///   alone    what may commit inside or cannot be repeated: nobody else is inside; the standby gets it when the
+///            master has finished
+#include <charconv>
+
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "common/protocol/messages.h"
+#include "server-relay/session/session.h"
+
+namespace pgtandem {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long a statement that excludes reads waits for those under way. They may wait for someone who waits for it:
+/// then it tries with its short time limit.
+constexpr auto kReadsLimit = 100ms;
+/// How often a unit that is alone is looked after while the master runs it.
+constexpr auto kWatchAlone = 50ms;
+constexpr std::size_t kDeferredLimit = 1U << 20;  ///< bytes of input kept for the standby
+
+bool is_gated(StatementKind kind) {
+  return kind != StatementKind::read && kind != StatementKind::session && kind != StatementKind::empty &&
+         kind != StatementKind::begin && kind != StatementKind::savepoint && kind != StatementKind::release;
+}
+
+}  // namespace
+
+void Session::begin_serial() {
+  if (env_.settings.discipline != Discipline::serial || !mirrored()) return;
+  const auto classify = [this](std::string_view text) {
+    return env_.services.classify(database_, text, serial_->catalogue_changed);
+  };
+  serial_ = std::make_unique<SerialState>(context_, env_.services.gates().of(database_), classify);
+  env_.services.gates().add_backends(id_, master_key_.pid, standby_key_.pid);
+}
+
+/// The session ends: nobody may wait for it any more.
+void Session::leave_serial() {
+  if (serial_ == nullptr) return;
+  leave_gate();
+  serial_->order.gate.leave(id_);
+  if (serial_->reading) serial_->order.gate.leave_read();
+  serial_->reading = false;
+  serial_->order.waits.unpark(id_);
+  env_.services.gates().remove_backends(master_key_.pid, standby_key_.pid);
+  serial_->order.waits.moved(id_);
+  serial_->event.notify();
+}
+
+/// Serves what has been read from the frontend, as far as it goes.
+asio::awaitable<void> Session::serve_serial() {
+  while (!ended() && phase_ == Phase::streaming && !front_kept_.empty()) {
+    const bool between = tracker_.phase() == RequestTracker::Phase::between;
+    const bool begins = between && !serial_->admitted && request_splitter_.at_boundary();
+    if (begins && front_kept_[0] != 'X') {
+      UnitPlan plan = serial_->planner.plan(as_bytes(front_kept_));
+      if (plan.completeness == UnitPlan::Completeness::incomplete) {
+        if (front_kept_.size() < IoThread::kScratchSize) co_return;
+        plan.completeness = UnitPlan::Completeness::open;  // too long to be kept and repeated
+        plan.statement = UnitStatement{.kind = StatementKind::opaque};
+      }
+      while (!ended() && phase_ == Phase::streaming && !may_start_unit()) co_await request_event_.wait();
+      if (ended() || phase_ != Phase::streaming) co_return;
+      co_await admit_unit(std::move(plan));
+      continue;
+    }
+    const std::size_t before = front_kept_.size();
+    const std::size_t rest = take_requests(as_bytes(front_kept_)).size();
+    front_kept_.erase(0, before - rest);
+    if (ended() || request_blocked_) co_return;
+    if (serial_->gate_execute) {
+      co_await enter_gate(GateMode::alone, false);
+      serial_->gate_execute = false;
+      serial_->wrote = true;
+      begin_alone();
+      continue;
+    }
+    if (rest == before) co_return;
+  }
+}
+
+Session::Way Session::way_of(const UnitPlan& plan) const {
+  const UnitStatement& statement = plan.statement;
+  const bool block = status_ == 'T';
+  const bool failed = status_ == 'E';
+  if (!mirrored()) return Way::plain;
+  if (plan.completeness == UnitPlan::Completeness::open)
+    return is_gated(statement.kind) ? Way::alone : Way::plain;
+  switch (statement.kind) {
+    case StatementKind::read:
+      return block && (serial_->strict || serial_->serializable) ? Way::attempt : Way::plain;
+    case StatementKind::empty:
+    case StatementKind::session:
+    case StatementKind::begin:
+    case StatementKind::savepoint:
+    case StatementKind::release:
+      return Way::plain;
+    case StatementKind::commit:
+    case StatementKind::rollback:
+    case StatementKind::rollback_to:
+    case StatementKind::prepare_transaction:
+      return (block || failed) && (serial_->wrote || serial_->strict) ? Way::end : Way::plain;
+    case StatementKind::finish_prepared:
+      return Way::end;
+    case StatementKind::opaque:
+    case StatementKind::copy_in:
+      return failed && statement.kind == StatementKind::copy_in ? Way::plain : Way::alone;
+    default:
+      break;
+  }
+  if (failed) return Way::plain;
+  if (statement.refuses_block) return block ? Way::plain : Way::alone;
+  if (statement.needs_block && !block) return Way::plain;
+  return Way::attempt;
+}
+
+asio::awaitable<void> Session::admit_unit(UnitPlan plan) {
+  SerialState& s = *serial_;
+  if (!s.settings_known && status_ == 'I' && mirrored()) co_await learn_settings();
+  if (ended()) co_return;
+  const Way way = way_of(plan);
+  note_plan(plan);
+  if (way == Way::attempt) {
+    co_await run_attempts(std::move(plan));
+    co_return;
+  }
+  prepare_plain(plan);
+  s.calls_code = plan.statement.calls_code;
+  if (way == Way::plain) {
+    const bool reads = mirrored() && !s.reading;
+    if (reads) co_await enter_read();
+  } else {
+    co_await settled();
+    co_await enter_gate(way == Way::end ? GateMode::end : GateMode::alone, false);
+    if (ended()) co_return;
+    if (way == Way::alone) begin_alone();
+    // The master's verdict on a serializable transaction comes first (hard point 16).
+    if (way == Way::end && s.serializable && standby_state_ == StandbyState::live) s.deferring = true;
+  }
+  s.open_unit = plan.completeness == UnitPlan::Completeness::open;
+  s.admitted = true;
+}
+
+/// What the plan says about the transaction that the unit begins, or runs in.
+void Session::note_plan(const UnitPlan& plan) {
+  SerialState& s = *serial_;
+  const UnitStatement& statement = plan.statement;
+  if (statement.names_isolation) {
+    const bool default_too = statement.kind != StatementKind::begin && !statement.needs_block;
+    s.strict_by_default = s.strict_by_default || default_too;
+    s.serializable_by_default = s.serializable_by_default || (default_too && statement.names_serializable);
+    s.strict = true;
+    if (statement.names_serializable && (status_ == 'T' || statement.kind == StatementKind::begin))
+      s.serializable = s.soften_standby = true;
+  }
+  if (statement.kind == StatementKind::begin && status_ == 'I') {
+    s.strict = s.strict || s.strict_by_default;
+    if (s.serializable_by_default) s.serializable = s.soften_standby = true;
+  }
+  if (is_gated(statement.kind)) s.wrote = true;
+  if (statement.changes_catalogue || statement.kind == StatementKind::opaque) s.catalogue_changed = true;
+  if (statement.names_settings) s.settings_known = false;
+}
+
+/// Gives the transaction the frontend's own settings back before it runs anything that the relay does not limit,
+/// and keeps the relay's savepoint from hiding the frontend's.
+void Session::prepare_plain(const UnitPlan& plan) {
+  SerialState& s = *serial_;
+  const StatementKind kind = plan.statement.kind;
+  if (status_ != 'T' || !mirrored()) return;
+  const bool end = kind == StatementKind::commit || kind == StatementKind::rollback;
+  const bool names_savepoint = kind == StatementKind::savepoint || kind == StatementKind::release;
+  if (s.own_savepoint && names_savepoint) {
+    own_unit_text("RELEASE SAVEPOINT pgtandem", plan.extended);
+    s.own_savepoint = false;
+  }
+  if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to) restore_timeouts(plan.extended);
+  soften_standby(plan.extended);
+  flush_own();
+}
+
+/// The master alone judges what is serializable (design page 2, rule 8).
+void Session::soften_standby(bool extended) {
+  SerialState& s = *serial_;
+  if (!s.soften_standby) return;
+  s.soften_standby = false;
+  own_unit_texts("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                 extended);
+}
+
+/// What the gate, or those who were in the way, are to call: tells this thread.
+std::function<void()> Session::answer() {
+  serial_->let_in = false;
+  const std::uint64_t asked = ++serial_->asked;
+  return [self = shared_from_this(), asked] {
+    asio::post(self->context_, [self, asked] {
+      if (self->serial_->asked != asked) return;
+      self->serial_->let_in = true;
+      self->serial_->event.notify();
+    });
+  };
+}
+
+asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads) {
+  SerialState& s = *serial_;
+  GateRequest request{id_, mode, excludes_reads};
+  const SteadyTime limit = std::chrono::steady_clock::now() + kReadsLimit;
+  bool inside = s.order.gate.enter(request, answer());
+  if (!inside && excludes_reads) wake_at(limit);
+  while (!inside && !ended() && !s.let_in) {
+    co_await s.event.wait();
+    if (!excludes_reads || s.let_in || std::chrono::steady_clock::now() < limit) continue;
+    excludes_reads = false;
+    request.excludes_reads = false;
+    s.order.gate.leave(id_);
+    inside = s.order.gate.enter(request, answer());
+  }
+  if (ended()) {
+    s.order.gate.leave(id_);
+    co_return;
+  }
+  s.inside = mode == GateMode::write ? SerialState::Inside::write
+             : mode == GateMode::end ? SerialState::Inside::end
+                                     : SerialState::Inside::alone;
+  s.client_moved = std::chrono::steady_clock::now();
+}
+
+void Session::leave_gate() {
+  SerialState& s = *serial_;
+  if (s.inside == SerialState::Inside::outside) return;
+  s.inside = SerialState::Inside::outside;
+  s.order.gate.leave(id_);
+}
+
+asio::awaitable<void> Session::enter_read() {
+  SerialState& s = *serial_;
+  const bool inside = s.order.gate.enter_read([self = shared_from_this()] {
+    asio::post(self->context_, [self] {
+      if (self->ended()) {
+        self->serial_->order.gate.leave_read();
+        return;
+      }
+      self->serial_->reading = true;
+      self->serial_->event.notify();
+    });
+  });
+  if (inside) s.reading = true;
+  while (!ended() && !s.reading) co_await s.event.wait();
+}
+
+/// Wakes the session's coroutine no earlier than `when`.
+void Session::wake_at(SteadyTime when) {
+  const auto timer = std::make_shared<asio::steady_timer>(context_, when);
+  timer->async_wait([self = shared_from_this(), timer](std::error_code) { self->serial_->event.notify(); });
+}
+
+/// In a unit whose end was not seen when it began: false at an Execute that has to pass the gate first.
+bool Session::may_send_in_open_unit(const MessagePiece& piece) {
+  SerialState& s = *serial_;
+  if (!s.open_unit || !piece.first || s.inside != SerialState::Inside::outside || !mirrored()) return true;
+  if (piece.type == 'E' && is_gated(s.planner.executed(piece.body).kind)) {
+    s.gate_execute = true;
+    return false;
+  }
+  if (piece.whole()) s.planner.note(piece.type, piece.body);
+  return true;
+}
+
+/// Both legs have finished all that was sent.
+asio::awaitable<void> Session::settled() {
+  while (!ended() && !units_.empty()) co_await serial_->event.wait();
+}
+
+/// Called whenever both legs have finished everything, on the session's thread.
+void Session::on_units_settled() {
+  SerialState& s = *serial_;
+  s.event.notify();
+  if (s.judging) return;
+  if (s.reading) {
+    s.reading = false;
+    s.order.gate.leave_read();
+  }
+  if (s.admitted || s.inside == SerialState::Inside::outside) return;
+  const bool was_write = s.inside == SerialState::Inside::write;
+  leave_gate();
+  if (!was_write) s.order.waits.moved(id_);
+}
+
+/// The master has answered a unit of the frontend's: what that says about the transaction.
+void Session::on_client_unit(char status, bool failed) {
+  SerialState& s = *serial_;
+  cancelled_ = s.victim = false;
+  if (failed) s.planner.on_error();
+  if (status == 'I') {
+    s.wrote = s.own_savepoint = s.strict = s.serializable = s.soften_standby = false;
+    s.timeouts = SerialState::Timeouts::of_client;
+    s.planner.on_transaction_end();
+    if (s.catalogue_changed) env_.services.catalogue_changed(database_);
+    s.catalogue_changed = false;
+  } else if (failed || status == 'E') {
+    s.own_savepoint = false;
+    s.timeouts = SerialState::Timeouts::unknown;
+  }
+}
+
+void Session::begin_alone() {
+  if (ended() || standby_state_ != StandbyState::live) return;
+  serial_->deferring = true;
+  spawn(&Session::watch_alone);
+}
+
+void Session::defer(ByteSpan run) {
+  serial_->deferred.append(as_text(run));
+  if (serial_->deferred.size() > kDeferredLimit) send_deferred();
+}
+
+/// The master has finished the unit, or its input is too long to be kept: the standby gets it.
+void Session::send_deferred() {
+  SerialState& s = *serial_;
+  if (!s.deferring) return;
+  s.deferring = false;
+  standby_progress_ = std::chrono::steady_clock::now();
+  // What the master gave up for reasons of time, or as not serializable, the standby would do.
+  const std::string& sqlstate = s.master.sqlstate;
+  const bool gave_up = sqlstate == "57014" || sqlstate == "40001" || sqlstate == "40P01";
+  if (gave_up && !s.calls_code && !s.committed_inside) {
+    const bool fails = status_of_master_ == 'E';
+    s.deferred = build_message('Q', std::string(fails ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK") + '\0');
+    s.forgiving = true;
+  }
+  if (standby_state_ == StandbyState::live && !s.deferred.empty())
+    standby_out_.send(as_bytes(s.deferred), owner());
+  s.deferred = std::string();
+}
+
+/// While the master's backend waits for a lock, the ends of those who hold it may pass beside it. Where one of
+/// them waits for this unit in turn, this one is given up: it is the one that nobody has been told about.
+asio::awaitable<void> Session::watch_alone() {
+  asio::steady_timer timer(context_);
+  while (!ended() && serial_->deferring && serial_->inside == SerialState::Inside::alone) {
+    timer.expires_after(kWatchAlone);
+    std::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (ended() || !serial_->deferring) co_return;
+    const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_key_.pid);
+    if (ended() || !serial_->deferring || pids.empty()) continue;
+    const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
+    bool stuck = serial_->order.gate.waiting_without_end(sessions) != 0;
+    for (const std::uint64_t session : sessions) stuck = stuck || serial_->order.waits.is_parked(session);
+    if (stuck) {
+      serial_->victim = true;
+      co_await cancel_on_master();
+    } else {
+      serial_->order.gate.let_ends_pass(id_, sessions);
+    }
+  }
+}
+
+/// Sees every outcome of the master.
+void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
+  SerialState& s = *serial_;
+  if (unit == nullptr || unit->role == Unit::Role::frontend) s.master.note(outcome);
+  if (outcome.kind == Outcome::Kind::complete && outcome.tag_class == TagClass::commit) s.committed_inside = true;
+  const bool gave_up = outcome.kind == Outcome::Kind::error && outcome.sqlstate.view() == "57014";
+  if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr && unit->standby_status == 0)
+    spawn(&Session::cancel_on_standby);
+}
+
+/// The unit that was alone was given up for the sake of one that waited for it.
+void Session::replace_victims_error(const MessagePiece&) {
+  const std::string error = build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
+  serial_->victim = false;
+  if (held_.empty()) {
+    front_out_.send(as_bytes(error), owner());
+    return;
+  }
+  held_.append(as_bytes(error));
+}
+
+/// Nobody holds the gate for ever (hard point 19): what waits for its own client has `client_stall`.
+void Session::check_client_stall(SteadyTime now) {
+  SerialState& s = *serial_;
+  if (s.inside != SerialState::Inside::write && s.inside != SerialState::Inside::alone) return;
+  const bool waits_for_input = tracker_.phase() == RequestTracker::Phase::copying ||
+                               tracker_.phase() == RequestTracker::Phase::sending;
+  const bool waits_for_reader = front_out_.pending() != 0;
+  if (front_out_.written() != s.written_to_client || (!waits_for_input && !waits_for_reader)) {
+    s.written_to_client = front_out_.written();
+    s.client_moved = now;
+  }
+  if (now - s.client_moved <= env_.settings.client_stall) return;
+  const std::string text = "pgtandem: the session held up all writers of this database for client_stall, waiting for its own client";
+  end_with_error(EndReason::ended_by_relay, {pgtandem::Severity::fatal, "57014", text}, text);
+}
+
+}  // namespace pgtandem

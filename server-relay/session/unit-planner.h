@@ -1,0 +1,77 @@
+/// Looks at a unit before it is sent (discipline `serial`) and says what it is for the gate: reads the
+/// frontend's messages, has their statements classified, and remembers prepared statements, portals and
+/// cursors by name. Pure; one per session.
+///
+/// PostgreSQL manual, "Message Flow": "Simple Query", "Extended Query", "Pipelining". Statements of PREPARE and
+/// of Parse share one name space, so do cursors and portals ("Extended Query", PREPARE, DECLARE).
+#pragma once
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/protocol/message-splitter.h"
+#include "server-relay/statements/statement.h"
+
+namespace pgtandem {
+
+/// What the gate has to know about a statement, without its text.
+struct UnitStatement {
+  StatementKind kind = StatementKind::write;
+  bool refuses_block = false;
+  bool needs_block = false;
+  bool may_use_sequences = true;
+  bool names_settings = false;
+  bool names_isolation = false;
+  bool names_serializable = false;  ///< the text says so
+  bool changes_catalogue = false;
+  bool shared_objects = false;
+  bool calls_code = false;  ///< one CALL or DO
+};
+
+struct UnitPlan {
+  enum class Completeness {
+    incomplete,  ///< more input is needed to say anything
+    whole,       ///< `size` bytes, up to the message that the backend answers with ReadyForQuery
+    open,        ///< the frontend flushes and waits in the middle of an extended unit
+  };
+  Completeness completeness = Completeness::incomplete;
+  std::size_t size = 0;
+  bool extended = false;
+  std::size_t executes = 0;
+  std::vector<std::string> prepares;  ///< names that its Parse messages give
+  UnitStatement statement;  ///< the one it runs; of several, what holds for all of them together
+};
+
+class UnitPlanner {
+ public:
+  using Classify = std::function<Statement(std::string_view text)>;
+
+  explicit UnitPlanner(Classify classify) : classify_(std::move(classify)) {}
+
+  /// `input` begins where a unit begins. Once its answer is not `incomplete`, the messages count as sent.
+  UnitPlan plan(ByteSpan input);
+  /// An Execute in the middle of a unit that was judged open: what it runs.
+  UnitStatement executed(ByteSpan execute_body) const;
+  /// The other messages of such a unit: remembers Parse and Bind.
+  void note(char type, ByteSpan body);
+  /// The unit failed: what it prepared, or closed, may be there or not.
+  void on_error();
+  /// The transaction is over: its portals and cursors are gone, except those WITH HOLD, which stay unproven.
+  void on_transaction_end() { portals_.clear(); }
+
+ private:
+  UnitStatement of_text(std::string_view text);
+  void note_parse(ByteSpan body);
+  void note_bind(ByteSpan body);
+  UnitStatement prepared(const std::string& name) const;
+  UnitStatement portal(const std::string& name) const;
+
+  Classify classify_;
+  std::map<std::string, UnitStatement, std::less<>> statements_;
+  std::map<std::string, UnitStatement, std::less<>> portals_;
+  std::vector<std::string> touched_;  ///< names of statements that the unit under way prepares
+};
+
+}  // namespace pgtandem
