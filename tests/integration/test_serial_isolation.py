@@ -434,8 +434,17 @@ def test_a_client_that_stops_in_mid_copy(world, line, size):
     others_write(world)
     with contextlib.suppress(ConnectionError):
         copying.send(wire.copy_data(b"2\tend\n"), wire.COPY_DONE)
-    ended = copying.until_ready(raise_errors=False)
+    ended = the_rest(copying)
     assert wire.tags(ended) or error(ended) == "57014", wire.kinds(ended)
+
+
+def the_rest(line) -> list:
+    """Every message up to ReadyForQuery, or to the end of a connection that was ended for its client's stall."""
+    messages = []
+    with contextlib.suppress(EOFError, ConnectionError):
+        while not messages or messages[-1][0] != b"Z":
+            messages.append(line.receive())
+    return messages
 
 
 def error(messages) -> str:
@@ -459,10 +468,11 @@ def test_execute_and_flush_without_sync(world, line):
     open_ended.send(wire.extended("UPDATE kept SET v = v + 1 WHERE id = 1"), wire.FLUSH)
     others_write(world)
     others_write(world)
-    open_ended.send(wire.SYNC)
-    ended = open_ended.until_ready(raise_errors=False)
-    assert wire.tags(ended) == ["UPDATE 1"] or error(ended) == "57014", wire.kinds(ended)
-    assert ended[-1] == (b"Z", b"I")
+    with contextlib.suppress(ConnectionError):
+        open_ended.send(wire.SYNC)
+    ended = the_rest(open_ended)
+    done = wire.tags(ended) == ["UPDATE 1"] and ended[-1] == (b"Z", b"I")
+    assert done or error(ended) == "57014", wire.kinds(ended)
 
 
 def test_half_a_message(world, line):
