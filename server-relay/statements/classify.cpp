@@ -92,9 +92,14 @@ bool reads_alike(std::string_view text, TextDialect dialect) {
 Statement classify(std::string_view text, const StatementCatalogue* catalogue, TextDialect dialect) {
   if (const auto known = classify_by_words(text)) return *known;
   if (text.size() > kMaxParsedText || text.find('\0') != std::string_view::npos ||
-      !reads_alike(text, dialect) || nesting_bound(text) > kMaxNesting) {
+      !reads_alike(text, dialect)) {
     return unknown_text(text);
   }
+  if (auto insert = classify_insert_of_constants(text)) {
+    insert->names_settings = names_settings(text);
+    return *std::move(insert);
+  }
+  if (!parse_cost(text).is_bearable()) return unknown_text(text);
   const auto tree = ParseTree::parse(std::string(text));
   if (!tree) return unknown_text(text);
   Statement statement = classify_tree(*tree, catalogue);

@@ -8,7 +8,8 @@
 
 namespace pgtandem {
 
-/// Longer texts are not parsed but opaque: at about 100 ns a byte their parse would hold up an I/O thread.
+/// Longer texts are not parsed but opaque, as are those whose parse would take too much time or stack
+/// (parse_cost in lexical-scan.h).
 inline constexpr std::size_t kMaxParsedText = 1U << 20;
 
 /// How the session's server reads the bytes of a text where that differs from what the parser assumes
@@ -27,7 +28,7 @@ bool encoding_is_ascii_safe(std::string_view client_encoding);
 bool reads_alike(std::string_view text, TextDialect dialect);
 
 /// Null catalogue: every function, operator and relation is unknown, so that SELECT 1 is a read, but SELECT
-/// f() and SELECT a FROM t are writes. Texts that nest deeper than the stack can bear are opaque.
+/// f() and SELECT a FROM t are writes.
 Statement classify(std::string_view text, const StatementCatalogue* catalogue, TextDialect dialect = {});
 
 }  // namespace pgtandem

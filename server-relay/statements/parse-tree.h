@@ -13,7 +13,7 @@ namespace pgtandem {
 /// Movable; the messages live as long as the object.
 class ParseTree {
  public:
-  /// Nothing where PostgreSQL's grammar refuses the text. Requires nesting_bound(text) <= kMaxNesting.
+  /// Nothing where PostgreSQL's grammar refuses the text. Requires parse_cost(text).is_bearable().
   static std::optional<ParseTree> parse(const std::string& text);
 
   std::span<PgQuery__RawStmt* const> statements() const { return {result_->stmts, result_->n_stmts}; }

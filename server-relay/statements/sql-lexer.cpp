@@ -5,6 +5,10 @@
 namespace pgtandem {
 namespace {
 
+/// Longer runs are hostile: names of operators end at 63, and a remark's frame at a line's length.
+constexpr std::size_t kLongestRun = 256;
+constexpr std::uint64_t kHopeless = 1'000'000'000;
+constexpr std::uint64_t kTimePerByte = 5;
 constexpr std::string_view kOperatorBytes = "~!@#^&|`?+-*/%<>=";
 constexpr std::string_view kSigns = "()[],;:.";
 
@@ -82,6 +86,7 @@ void SqlLexer::skip_comment() {
   while (at_ < text_.size()) {
     if (at('/') && at('*', 1)) {
       ++depth;
+      lost_time_ += kTimePerByte * count_run();
       at_ += 2;
     } else if (at('*') && at('/', 1)) {
       at_ += 2;
@@ -130,7 +135,7 @@ bool SqlLexer::skip_to_continuation() {
     if (is_sql_blank(text_[at_])) {
       line_break = line_break || at('\n') || at('\r');
       ++at_;
-    } else if (!line_break || !skip_line_comment()) {
+    } else if (!skip_line_comment()) {
       break;
     }
   }
@@ -184,12 +189,25 @@ bool SqlLexer::skip_dollar_string() {
   return true;
 }
 
+/// Operator bytes from here on, at most kLongestRun.
+std::size_t SqlLexer::count_run() {
+  std::size_t run = 0;
+  while (run < kLongestRun && at_ + run < text_.size() &&
+         kOperatorBytes.find(text_[at_ + run]) != std::string_view::npos) {
+    ++run;
+  }
+  if (run == kLongestRun) lost_time_ += kHopeless;
+  return run;
+}
+
 /// An operator ends where a comment begins.
 void SqlLexer::skip_operator() {
   if (kOperatorBytes.find(text_[at_]) == std::string_view::npos) {
     ++at_;
     return;
   }
+  const std::size_t run = count_run();
+  lost_time_ += kTimePerByte * run * run;
   do {
     ++at_;
   } while (at_ < text_.size() && kOperatorBytes.find(text_[at_]) != std::string_view::npos &&

@@ -15,16 +15,21 @@ constexpr int kMaxViewDepth = 16;
 thread_local int view_depth = 0;
 /// While the domains' checks are judged, the casts in them count as safe: if all checks pass, they are.
 thread_local int domain_depth = 0;
+/// The text that is being judged: a recursive view names itself, which adds nothing.
+thread_local const void* judged_text = nullptr;
 
-class Deeper {
+/// Sets a value until the end of the scope.
+template <typename Value>
+class Within {
  public:
-  explicit Deeper(int& depth) : depth_(depth) { ++depth_; }
-  ~Deeper() { --depth_; }
-  Deeper(const Deeper&) = delete;
-  Deeper& operator=(const Deeper&) = delete;
+  Within(Value& place, Value value) : place_(place), before_(place) { place_ = value; }
+  ~Within() { place_ = before_; }
+  Within(const Within&) = delete;
+  Within& operator=(const Within&) = delete;
 
  private:
-  int& depth_;
+  Value& place_;
+  Value before_;
 };
 
 enum Verdict : std::uint8_t { unjudged = 0, safe = 1, unsafe = 2 };
@@ -69,8 +74,8 @@ Result<void> StatementCatalogue::add_functions(CatalogueRows rows) {
     const auto& row = rows[i];
     if ((row[2] != "v" && row[2] != "s") || !is_flag(row[3])) return malformed("function", i);
     const bool own = row[0] == kOwnSchema;
-    const bool is_safe =
-        own ? !runs_given_query(row[1]) && (row[2] == "s" || is_harmless_volatile(row[1])) : row[2] == "s";
+    const bool harmless = is_harmless_volatile(row[1]) || changes_session_only(row[1]);
+    const bool is_safe = own ? !runs_given_query(row[1]) && (row[2] == "s" || harmless) : row[2] == "s";
     functions_[row[1]].push_back({row[0], is_safe, row[3] == "t" && !is_safe});
   }
   return {};
@@ -155,7 +160,7 @@ bool StatementCatalogue::type_is_safe(std::string_view schema, std::string_view 
   if (!all_of(volatile_cast_targets_, schema, name, true, [](const std::string&) { return false; }))
     return false;
   if (schema == kOwnSchema || domain_depth > 0) return true;
-  const Deeper within(domain_depth);
+  const Within deeper(domain_depth, domain_depth + 1);
   return std::ranges::all_of(domain_checks_, [this](const JudgedText& check) { return is_read(check); });
 }
 
@@ -188,8 +193,10 @@ bool StatementCatalogue::relation_is_partitioned(std::string_view schema, std::s
 bool StatementCatalogue::is_read(const JudgedText& text) const {
   const auto known = Verdict(text.verdict.load(std::memory_order_relaxed));
   if (known != unjudged) return known == safe;
+  if (&text == judged_text) return true;
   if (view_depth >= kMaxViewDepth) return false;
-  const Deeper within(view_depth);
+  const Within deeper(view_depth, view_depth + 1);
+  const Within here(judged_text, static_cast<const void*>(&text));
   const bool read = classify(text.sql, this).kind == StatementKind::read;
   text.verdict.store(read ? safe : unsafe, std::memory_order_relaxed);
   return read;

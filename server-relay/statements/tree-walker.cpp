@@ -88,7 +88,8 @@ void TreeWalker::push_children(const Entry& entry) {
   }
   const bool own_parameters = entry.own_parameters || type == &pg_query__prepare_stmt__descriptor ||
                               type == &pg_query__create_function_stmt__descriptor;
-  for (unsigned i = 0; i < type->n_fields; ++i) push_field(message, type->fields[i], own_parameters);
+  // What is pushed last is visited first: in the order of the text.
+  for (unsigned i = type->n_fields; i > 0; --i) push_field(message, type->fields[i - 1], own_parameters);
 }
 
 void TreeWalker::push_field(const ProtobufCMessage& message, const ProtobufCFieldDescriptor& field,
@@ -97,7 +98,7 @@ void TreeWalker::push_field(const ProtobufCMessage& message, const ProtobufCFiel
   if (field.label == PROTOBUF_C_LABEL_REPEATED) {
     const auto count = at_offset<std::size_t>(message, field.quantifier_offset);
     const auto children = at_offset<const ProtobufCMessage* const*>(message, field.offset);
-    for (std::size_t i = 0; i < count; ++i) stack_.push_back({children[i], own_parameters});
+    for (std::size_t i = count; i > 0; --i) stack_.push_back({children[i - 1], own_parameters});
     return;
   }
   const auto child = at_offset<const ProtobufCMessage*>(message, field.offset);

@@ -150,7 +150,7 @@ TEST_CASE("a query that may write, or that is not proven, is a write") {
           {"WITH x AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM x", "write seq"},
           {"EXPLAIN ANALYZE DELETE FROM t", "write"},
           {"EXPLAIN (ANALYZE on) SELECT nextval('q')", "write seq"},
-          {"EXPLAIN ANALYZE EXECUTE x", "write inner seq"},
+          {"EXPLAIN ANALYZE EXECUTE x", "write seq"},
           {"EXPLAIN EXECUTE x(nextval('q'))", "write seq"},
           {"EXPLAIN EXECUTE x(1)", "read"},
           {"EXPLAIN ANALYZE CREATE TABLE n AS SELECT 1", "write seq catalogue"},

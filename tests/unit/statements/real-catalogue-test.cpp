@@ -1,7 +1,6 @@
 // The goal of these tests: the catalogue of a real server proves what clients really send to be reads, and
 // nothing that writes.
 #include <fstream>
-#include <set>
 
 #include <catch2/catch.hpp>
 
@@ -342,11 +341,13 @@ TEST_CASE(
 TEST_CASE("the version of the catalogue changes with what it tells, and with nothing else") {
   const auto connection = shared_postgres().connect(kDatabase);
   const auto run = [&](const std::string& sql) { sql_on(connection.get(), sql); };
-  std::set<std::string> seen{real().version()};
+  std::string before = real().version();
   const auto changes = [&](const std::string& sql) {
     INFO(sql);
     run(sql);
-    CHECK(seen.insert(real().version()).second);
+    const std::string after = real().version();
+    CHECK(after != before);
+    before = after;
   };
   changes("CREATE FUNCTION later() RETURNS int LANGUAGE sql AS 'SELECT 1'");
   changes("ALTER FUNCTION later() STABLE");
@@ -364,5 +365,5 @@ TEST_CASE("the version of the catalogue changes with what it tells, and with not
   run("ANALYZE pt");
   run("VACUUM pt");
   run("CREATE INDEX ON pt (b)");
-  CHECK(seen.contains(real().version()));
+  CHECK(real().version() == before);
 }
