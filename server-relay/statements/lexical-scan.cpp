@@ -164,6 +164,7 @@ ParseCost parse_cost(std::string_view text) {
   for (SqlToken token = lexer.next(); token.kind != Kind::end; token = lexer.next()) {
     meter.take(token);
     tokens += token.kind == Kind::operation ? token.text.size() : 1;
+    if (tokens * kTimePerToken > kMaxParseNanoseconds) break;  // however it goes on
   }
   ParseCost cost{.nesting = meter.finish()};
   cost.nanoseconds = tokens * (kTimePerToken + kTimePerLevel * cost.nesting) + lexer.lost_time();

@@ -87,6 +87,7 @@ void SqlLexer::skip_comment() {
     if (at('/') && at('*', 1)) {
       ++depth;
       lost_time_ += kTimePerByte * count_run();
+      if (lost_time_ >= kHopeless) break;
       at_ += 2;
     } else if (at('*') && at('/', 1)) {
       at_ += 2;
@@ -95,6 +96,7 @@ void SqlLexer::skip_comment() {
       ++at_;
     }
   }
+  at_ = text_.size();
 }
 
 bool SqlLexer::skip_line_comment() {
@@ -208,6 +210,10 @@ void SqlLexer::skip_operator() {
   }
   const std::size_t run = count_run();
   lost_time_ += kTimePerByte * run * run;
+  if (lost_time_ >= kHopeless) {
+    at_ = text_.size();
+    return;
+  }
   do {
     ++at_;
   } while (at_ < text_.size() && kOperatorBytes.find(text_[at_]) != std::string_view::npos &&

@@ -28,6 +28,7 @@ class SqlLexer {
   SqlToken next();
   /// Nanoseconds that libpg_query's lexer loses, beyond its usual time for each byte, where it looks ahead
   /// over a run of operator bytes again and again: at each of its comments and operators. So far; estimated.
+  /// Where it is beyond all measure, the tokens end there.
   std::uint64_t lost_time() const { return lost_time_; }
 
  private:
