@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kConnectTimeout{10};
 
 }  // namespace
 
-PqResult<ServiceRows> KeptConnections::run(const Statement& statement) {
+PqResult<ServiceRows> KeptConnections::run(const ServiceStatement& statement) {
   bool was_kept = false;
   PqResult<ServiceRows> answer = attempt(statement, was_kept);
   const auto* failure = std::get_if<PqFailure>(&answer);
@@ -26,7 +26,7 @@ PqResult<ServiceRows> KeptConnections::run(const Statement& statement) {
   return again ? attempt(statement, was_kept) : std::move(answer);
 }
 
-PqResult<ServiceRows> KeptConnections::attempt(const Statement& statement, bool& was_kept) {
+PqResult<ServiceRows> KeptConnections::attempt(const ServiceStatement& statement, bool& was_kept) {
   const auto kept = std::ranges::find_if(
       kept_, [&](const Kept& entry) { return entry.connection.target().database == statement.database; });
   was_kept = kept != kept_.end() && kept->connection.usable();
@@ -47,14 +47,14 @@ PqResult<ServiceRows> KeptConnections::attempt(const Statement& statement, bool&
   return answer;
 }
 
-PqResult<ServiceRows> KeptConnections::run_on_new(const Statement& statement) {
+PqResult<ServiceRows> KeptConnections::run_on_new(const ServiceStatement& statement) {
   PqResult<PqConnection> opened = open(statement);
   if (auto* failure = std::get_if<PqFailure>(&opened)) return std::move(*failure);
   return std::get<PqConnection>(opened).run(statement.sql, statement.parameters, statement.timeout,
                                             statement.deadline);
 }
 
-PqResult<PqConnection> KeptConnections::open(const Statement& statement) {
+PqResult<PqConnection> KeptConnections::open(const ServiceStatement& statement) {
   const auto deadline = std::min(statement.deadline, ServiceClock::now() + kConnectTimeout);
   return PqConnection::open(PqTarget{server_, settings_, statement.database}, deadline, interrupt_);
 }

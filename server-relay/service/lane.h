@@ -14,7 +14,7 @@
 namespace pgtandem {
 
 /// One statement and its limits.
-struct Statement {
+struct ServiceStatement {
   std::string database;
   std::string sql;
   std::vector<std::string> parameters;
@@ -29,9 +29,9 @@ class KeptConnections {
   KeptConnections(Endpoint server, ServiceSettings settings)
       : server_(std::move(server)), settings_(std::move(settings)) {}
 
-  PqResult<ServiceRows> run(const Statement& statement);
+  PqResult<ServiceRows> run(const ServiceStatement& statement);
   /// A new connection and SELECT 1 on it, then closed.
-  PqResult<ServiceRows> run_on_new(const Statement& statement);
+  PqResult<ServiceRows> run_on_new(const ServiceStatement& statement);
   /// Sleeps until `until`; returns early when the lane is stopping.
   void pause(ServiceClock::time_point until) const { interrupt_.wait(-1, 0, until); }
   bool stopping() const { return interrupt_.raised(); }
@@ -47,8 +47,8 @@ class KeptConnections {
     ServiceClock::time_point idle_since;
   };
 
-  PqResult<ServiceRows> attempt(const Statement& statement, bool& was_kept);
-  PqResult<PqConnection> open(const Statement& statement);
+  PqResult<ServiceRows> attempt(const ServiceStatement& statement, bool& was_kept);
+  PqResult<PqConnection> open(const ServiceStatement& statement);
   ServiceClock::duration idle_time(const PqConnection& connection) const;
 
   Endpoint server_;

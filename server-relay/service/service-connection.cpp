@@ -51,7 +51,7 @@ Error still_there(const std::vector<std::vector<std::string>>& rows) {
                rows[0][3] + "\"): see pg_stat_activity on the server, and end it there"};
 }
 
-Result<void> end_backends(KeptConnections& connections, const Statement& statement) {
+Result<void> end_backends(KeptConnections& connections, const ServiceStatement& statement) {
   ServiceRows seen;
   for (;;) {
     PqResult<ServiceRows> answer = connections.run(statement);
@@ -91,14 +91,14 @@ class ServiceConnection::Impl {
                  settings_.user + "\": no answer in time, or the wait was cancelled"};
   }
 
-  Statement statement(std::string database, std::string sql, std::vector<std::string> parameters,
+  ServiceStatement statement(std::string database, std::string sql, std::vector<std::string> parameters,
                       milliseconds timeout, bool repeatable) const {
     return {std::move(database),  std::move(sql), std::move(parameters), timeout,
             deadline_in(timeout), repeatable};
   }
 
   /// Runs on the probes' thread. A probe that began after somebody asked is his answer as well.
-  bool probe(KeptConnections& connections, const Statement& statement, ServiceClock::time_point asked) {
+  bool probe(KeptConnections& connections, const ServiceStatement& statement, ServiceClock::time_point asked) {
     if (last_probe_began_ >= asked && last_probe_alive_) return true;
     const auto began = ServiceClock::now();
     last_probe_alive_ = answered(connections.run_on_new(statement));
@@ -132,7 +132,7 @@ asio::awaitable<Result<ServiceRows>> ServiceConnection::query(std::string databa
   if (!impl_->configured()) co_return impl_->not_configured();
   Error late = impl_->no_answer(database);
   const auto answer = std::make_shared<OneShot<PqResult<ServiceRows>>>();
-  Statement statement =
+  ServiceStatement statement =
       impl_->statement(std::move(database), std::move(sql), std::move(parameters), timeout, repeatable);
   const auto deadline = statement.deadline;
   impl_->queries_.submit([answer, statement = std::move(statement)](KeptConnections& connections) {
@@ -151,7 +151,7 @@ asio::awaitable<Result<Secret>> ServiceConnection::stored_password(std::string r
   const auto answer = std::make_shared<OneShot<Result<Secret>>>();
   std::vector<std::string> parameters;
   parameters.push_back(std::move(role));
-  Statement statement = impl_->statement(impl_->settings_.database, kStoredPasswordSql, std::move(parameters),
+  ServiceStatement statement = impl_->statement(impl_->settings_.database, kStoredPasswordSql, std::move(parameters),
                                          kStoredPasswordTimeout, true);
   const auto deadline = statement.deadline;
   impl_->urgent_.submit([answer, statement = std::move(statement)](KeptConnections& connections) {
@@ -174,7 +174,7 @@ asio::awaitable<Result<Secret>> ServiceConnection::stored_password(std::string r
 asio::awaitable<bool> ServiceConnection::probe(milliseconds timeout) {
   if (!impl_->configured()) co_return false;
   const auto answer = std::make_shared<OneShot<bool>>();
-  Statement statement = impl_->statement(impl_->settings_.database, "SELECT 1", {}, timeout, false);
+  ServiceStatement statement = impl_->statement(impl_->settings_.database, "SELECT 1", {}, timeout, false);
   const auto deadline = statement.deadline;
   impl_->probes_.submit([answer, impl = impl_.get(), asked = ServiceClock::now(),
                          statement = std::move(statement)](KeptConnections& connections) {
@@ -190,7 +190,7 @@ asio::awaitable<Result<void>> ServiceConnection::end_client_backends(millisecond
   const auto answer = std::make_shared<OneShot<Result<void>>>();
   std::vector<std::string> parameters;
   parameters.emplace_back(kServiceApplicationName);
-  Statement statement =
+  ServiceStatement statement =
       impl_->statement(impl_->settings_.database, kEndBackendsSql, std::move(parameters), limit, true);
   const auto deadline = statement.deadline;
   impl_->urgent_.submit([answer, statement = std::move(statement)](KeptConnections& connections) {

@@ -24,12 +24,18 @@ using namespace std::chrono_literals;
 /// the question who is in its way.
 constexpr std::string_view kShortTimeout = "1ms";
 constexpr std::string_view kAskingTimeout = "5ms";
-/// The standby may be a moment behind the master in freeing what both have freed.
-constexpr std::string_view kStandbyTimeout = "50ms";
+/// The standby gets no longer, for it waits inside the gate too; a standby that is slower at times gets long enough
+/// after some tries in vain.
+constexpr std::string_view kPatientTimeout = "50ms";
+constexpr int kPatientFrom = 6;
 /// Locks that no session of this relay holds are freed without its knowledge.
 constexpr auto kRetryUnknown = 20ms;
 constexpr auto kRetryKnown = 500ms;
 constexpr std::size_t kOutputLimit = 256U << 10;  ///< bytes of replies that can be taken back
+
+std::string deadlock_error() {
+  return build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
+}
 
 /// "500ms", "2s", "1min", "1h", "1d" or a number of milliseconds, as SHOW gives it; 0: no limit.
 std::chrono::milliseconds time_of_setting(std::string_view text) {
@@ -106,10 +112,12 @@ void Session::restore_timeouts(bool extended) {
 }
 
 /// Both servers limit their waiting for locks; the client's statement_timeout runs on the master's clock alone.
-void Session::limit_timeouts(bool asking, bool extended) {
+void Session::limit_timeouts(int number, bool extended) {
   SerialState& s = *serial_;
   const std::string set = "SET LOCAL lock_timeout = ";
-  own_unit_texts(set + quoted(asking ? kAskingTimeout : kShortTimeout), set + quoted(kStandbyTimeout), extended);
+  const std::string_view master = number > 1 ? kAskingTimeout : kShortTimeout;
+  const std::string_view standby = number >= kPatientFrom ? kPatientTimeout : kAskingTimeout;
+  own_unit_texts(set + quoted(master), set + quoted(standby), extended);
   if (s.statement_timeout != "0") {
     const std::string timeout = "SET LOCAL statement_timeout = ";
     own_unit_texts(timeout + quoted(s.statement_timeout), timeout + "0", extended);
@@ -204,7 +212,6 @@ void Session::append_attempt(ByteSpan bytes, bool again) {
 
 void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block, int number) {
   SerialState& s = *serial_;
-  const bool asking = number > 1;
   s.master = s.standby = {};
   s.output.clear();
   s.last_complete = 0;
@@ -215,7 +222,7 @@ void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block,
       s.soften_standby = true;
       soften_standby(plan.extended);
     }
-    limit_timeouts(asking, plan.extended);
+    limit_timeouts(number, plan.extended);
   } else {
     soften_standby(plan.extended);
     if (number == 1 || !s.own_savepoint) {
@@ -224,7 +231,7 @@ void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block,
       own_unit_text("SAVEPOINT pgtandem", plan.extended);
       s.own_savepoint = true;
     }
-    if (asking || s.timeouts != SerialState::Timeouts::ours) limit_timeouts(asking, plan.extended);
+    if (number > 1 || s.timeouts != SerialState::Timeouts::ours) limit_timeouts(number, plan.extended);
   }
   append_attempt(bytes, number > 1);
   flush_own();
@@ -250,15 +257,15 @@ bool Session::attempt_met_a_lock() const {
   return s.master.lock_timeout || (standby_counts && s.standby.lock_timeout);
 }
 
-asio::awaitable<void> Session::run_attempts(UnitPlan plan) {
+asio::awaitable<void> Session::run_attempts(const UnitPlan& plan) {
   SerialState& s = *serial_;
   const std::string unit = front_kept_.substr(0, plan.size);
   front_kept_.erase(0, plan.size);
   const bool own_block = status_ == 'I';
   const SteadyTime began = std::chrono::steady_clock::now();
+  co_await settled();  // an end that the standby has still to finish leaves the gate by that
   s.judging = true;
   s.spilled = false;
-  co_await settled();
   std::string refusal;
   for (int number = 1; !ended(); ++number) {
     co_await enter_gate(GateMode::write, plan.statement.kind == StatementKind::ddl);
@@ -278,14 +285,14 @@ asio::awaitable<void> Session::run_attempts(UnitPlan plan) {
     refusal = over_a_limit(began);
     if (refusal.empty()) {
       const bool deadlock = co_await stand_aside(pids, number);
-      if (deadlock) refusal = build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
+      if (deadlock) refusal = deadlock_error();
     }
     if (ended()) co_return;
     if (!refusal.empty()) break;
   }
   if (ended()) co_return;
   if (!refusal.empty()) {
-    co_await give_up_attempt(std::move(refusal), own_block, plan.extended);
+    co_await give_up_attempt(refusal, own_block, plan.extended);
   } else {
     co_await finish_attempt(plan, own_block);
   }
@@ -318,7 +325,7 @@ std::string Session::over_a_limit(SteadyTime began) const {
 }
 
 /// True: a deadlock, and this session is the one to give up.
-asio::awaitable<bool> Session::stand_aside(std::vector<std::uint32_t> pids, int number) {
+asio::awaitable<bool> Session::stand_aside(const std::vector<std::uint32_t>& pids, int number) {
   SerialState& s = *serial_;
   const std::vector<std::uint64_t> blockers = env_.services.gates().sessions_of(pids, true);
   if (!s.order.waits.park(id_, blockers, answer())) co_return true;
@@ -337,12 +344,12 @@ void Session::drop_mismatches() {
 }
 
 /// The attempt has been undone; the frontend gets an error that looks like the server's own.
-asio::awaitable<void> Session::give_up_attempt(std::string error, bool own_block, bool extended) {
+asio::awaitable<void> Session::give_up_attempt(const std::string& error, bool own_block, bool extended) {
   SerialState& s = *serial_;
   if (!own_block) co_await fail_transaction(extended);
   s.order.waits.moved(id_);
   s.judging = false;
-  s.output = std::move(error);
+  s.output = error;
   deliver(own_block ? 'I' : 'E');
 }
 

@@ -297,6 +297,8 @@ void Session::finish_matched_units() {
     if (unit.wrote) counters.last_write_end.store(nanoseconds(now), std::memory_order_relaxed);
     counters.open_writes.fetch_sub(1, std::memory_order_relaxed);
     count_standby_wait(counters, now - unit.master_done);
+    // A unit that did not wait for the standby may be held back by how far that lags.
+    if (units_.size() >= kMaxLaggingUnits) request_event_.notify();
     units_.pop_front();
     ++first_unit_;
     if (serial_ != nullptr && units_.empty()) on_units_settled();

@@ -7,8 +7,6 @@ namespace {
 
 /// What may wait to be written to a leg before the frontend is read further.
 constexpr std::size_t kPendingLimit = IoThread::kScratchSize;
-/// How many units a standby may lag behind inside a transaction block before the next one waits for it.
-constexpr std::size_t kMaxLaggingUnits = 256;
 constexpr std::size_t kKeptCapacity = 1024;  ///< bytes that a session between units may keep allocated
 
 void keep(std::string& kept, ByteSpan rest) {

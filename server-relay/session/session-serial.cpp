@@ -70,7 +70,7 @@ asio::awaitable<void> Session::serve_serial() {
       }
       while (!ended() && phase_ == Phase::streaming && !may_start_unit()) co_await request_event_.wait();
       if (ended() || phase_ != Phase::streaming) co_return;
-      co_await admit_unit(std::move(plan));
+      co_await admit_unit(plan);
       continue;
     }
     const std::size_t before = front_kept_.size();
@@ -123,14 +123,14 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
   return Way::attempt;
 }
 
-asio::awaitable<void> Session::admit_unit(UnitPlan plan) {
+asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
   SerialState& s = *serial_;
   if (!s.settings_known && status_ == 'I' && mirrored()) co_await learn_settings();
   if (ended()) co_return;
   const Way way = way_of(plan);
   note_plan(plan);
   if (way == Way::attempt) {
-    co_await run_attempts(std::move(plan));
+    co_await run_attempts(plan);
     co_return;
   }
   prepare_plain(plan);

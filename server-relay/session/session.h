@@ -51,6 +51,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void release_units() override;
 
  private:
+  /// How many units a standby may lag behind inside a transaction block before the next one waits for it.
+  static constexpr std::size_t kMaxLaggingUnits = 256;
   enum class Phase { negotiating, waiting_for_service, login, streaming, draining, ended };
   enum class StandbyState {
     none,     ///< no leg: the master alone counts
@@ -121,13 +123,14 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void on_frontend_gone(bool orderly);
   void drain(EndReason reason);
 
-  // session-serial.cpp
+  // session-serial.cpp. Coroutines take references to what lives in their caller: g++ 12 destroys a parameter
+  // that is built inside a co_await expression twice.
   enum class Way { plain, attempt, end, alone };
   void begin_serial();
   void leave_serial();
   asio::awaitable<void> serve_serial();
   Way way_of(const UnitPlan& plan) const;
-  asio::awaitable<void> admit_unit(UnitPlan plan);
+  asio::awaitable<void> admit_unit(const UnitPlan& plan);
   void note_plan(const UnitPlan& plan);
   void prepare_plain(const UnitPlan& plan);
   void soften_standby(bool extended);
@@ -153,7 +156,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void own_unit_text(std::string_view sql, bool extended);
   void flush_own();
   void restore_timeouts(bool extended);
-  void limit_timeouts(bool asking, bool extended);
+  void limit_timeouts(int number, bool extended);
   asio::awaitable<void> learn_settings();
   void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
   void keep_own_row(ByteSpan body);
@@ -162,12 +165,12 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block, int number);
   void send_undo(bool own_block, const UnitPlan& plan);
   bool attempt_met_a_lock() const;
-  asio::awaitable<void> run_attempts(UnitPlan plan);
+  asio::awaitable<void> run_attempts(const UnitPlan& plan);
   asio::awaitable<std::vector<std::uint32_t>> who_blocks();
   std::string over_a_limit(SteadyTime began) const;
-  asio::awaitable<bool> stand_aside(std::vector<std::uint32_t> pids, int number);
+  asio::awaitable<bool> stand_aside(const std::vector<std::uint32_t>& pids, int number);
   void drop_mismatches();
-  asio::awaitable<void> give_up_attempt(std::string error, bool own_block, bool extended);
+  asio::awaitable<void> give_up_attempt(const std::string& error, bool own_block, bool extended);
   asio::awaitable<void> fail_transaction(bool extended);
   asio::awaitable<void> finish_attempt(const UnitPlan& plan, bool own_block);
   asio::awaitable<void> commit_attempt(bool extended);
