@@ -30,6 +30,8 @@ unsigned thread_count(const RelaySettings& settings) {
 
 /// Asked while a statement waits: one that does not answer at once is of no use.
 constexpr Milliseconds kBlockersLimit{200};
+constexpr const char* kFirstTransactionSql =
+    "SELECT 1 FROM pg_stat_activity WHERE pid = $1::integer AND xact_start <= query_start";
 constexpr const char* kBlockersSql = "SELECT unnest(pg_blocking_pids($1::integer))::text";
 
 std::string probe_user(const RelaySettings& settings) {
@@ -315,6 +317,15 @@ asio::awaitable<std::vector<std::uint32_t>> Relay::blockers(std::uint32_t pid) {
     if (blocker != 0) pids.push_back(blocker);
   }
   co_return pids;
+}
+
+/// The first transaction of a statement begins with it, or in the extended protocol before it.
+asio::awaitable<bool> Relay::in_first_transaction(std::uint32_t pid) {
+  std::vector<std::string> parameters(1, std::to_string(pid));
+  const std::string database = settings_.service.database;
+  const Result<ServiceRows> rows =
+      co_await service_->query(database, kFirstTransactionSql, std::move(parameters), kBlockersLimit, true);
+  co_return rows && !rows->rows.empty();
 }
 
 asio::awaitable<void> Relay::align_sequences(std::string database) {

@@ -61,8 +61,10 @@ class Relay final : public Floor, public SessionServices {
   void oids_changed(const std::string& database) override;
   Gates& gates() override { return gates_; }
   Statement classify(const std::string& database, std::string_view text, bool unproven) override;
+  bool may_defer(const std::string& database) override { return statements_.may_defer(database); }
   void catalogue_changed(const std::string& database) override { statements_.drop(database); }
   asio::awaitable<std::vector<std::uint32_t>> blockers(std::uint32_t pid) override;
+  asio::awaitable<bool> in_first_transaction(std::uint32_t pid) override;
   asio::awaitable<void> align_sequences(std::string database) override;
 
   /// Where the standby's sequences are set. Set before open().

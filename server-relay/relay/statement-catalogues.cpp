@@ -14,7 +14,13 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kLoadLimit{20000};  ///< nobody waits for it
 constexpr auto kRetryAfter = 5s;
 
-using Loaded = Result<std::shared_ptr<const StatementCatalogue>>;
+struct DatabaseFacts {
+  std::shared_ptr<const StatementCatalogue> catalogue;
+  bool may_defer = true;
+};
+using Loaded = Result<DatabaseFacts>;
+
+constexpr const char* kDeferrableSql = "SELECT 1 FROM pg_trigger WHERE tgdeferrable LIMIT 1";
 
 asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std::string database) {
   const Result<ServiceRows> functions = co_await server.query(database, kStatementFunctionsSql, {}, kLoadLimit, true);
@@ -25,19 +31,26 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
   if (!types) co_return Error{types.error()};
   const Result<ServiceRows> relations = co_await server.query(database, kStatementRelationsSql, {}, kLoadLimit, true);
   if (!relations) co_return Error{relations.error()};
+  const Result<ServiceRows> deferrable = co_await server.query(database, kDeferrableSql, {}, kLoadLimit, true);
+  if (!deferrable) co_return Error{deferrable.error()};
   StatementCatalogueRows rows;
   rows.functions = functions->rows;
   rows.operators = operators->rows;
   rows.types = types->rows;
   rows.relations = relations->rows;
-  co_return StatementCatalogue::from_rows(rows);
+  Result<std::shared_ptr<const StatementCatalogue>> catalogue = StatementCatalogue::from_rows(rows);
+  if (!catalogue) co_return Error{catalogue.error()};
+  DatabaseFacts facts;
+  facts.catalogue = std::move(*catalogue);
+  facts.may_defer = !deferrable->rows.empty();
+  co_return facts;
 }
 
 }  // namespace
 
 struct StatementCatalogues::State {
   struct Entry {
-    std::shared_ptr<const StatementCatalogue> catalogue;
+    DatabaseFacts facts;
     std::uint64_t drops = 0;
     bool loading = false;
     std::chrono::steady_clock::time_point not_before{};
@@ -60,7 +73,8 @@ std::shared_ptr<const StatementCatalogue> StatementCatalogues::current(const std
   {
     const std::lock_guard lock(state_->mutex);
     State::Entry& entry = state_->entries[database];
-    if (entry.catalogue != nullptr || entry.loading || !state_->server.configured()) return entry.catalogue;
+    const bool known = entry.facts.catalogue != nullptr;
+    if (known || entry.loading || !state_->server.configured()) return entry.facts.catalogue;
     if (std::chrono::steady_clock::now() < entry.not_before) return nullptr;
     entry.loading = true;
   }
@@ -86,7 +100,7 @@ void StatementCatalogues::load(const std::shared_ptr<State>& state, const std::s
       State::Entry& entry = state->entries[database];
       again = entry.drops != drops;
       entry.loading = again;
-      if (!thrown && *result && !again) entry.catalogue = **result;
+      if (!thrown && *result && !again) entry.facts = **result;
       if (thrown || !*result) entry.not_before = std::chrono::steady_clock::now() + kRetryAfter;
     }
     if (thrown || !*result) {
@@ -100,14 +114,20 @@ void StatementCatalogues::load(const std::shared_ptr<State>& state, const std::s
 void StatementCatalogues::drop(const std::string& database) {
   const std::lock_guard lock(state_->mutex);
   State::Entry& entry = state_->entries[database];
-  entry.catalogue.reset();
+  entry.facts = {};
   ++entry.drops;
+}
+
+bool StatementCatalogues::may_defer(const std::string& database) {
+  const std::lock_guard lock(state_->mutex);
+  const auto entry = state_->entries.find(database);
+  return entry == state_->entries.end() || entry->second.facts.may_defer;
 }
 
 void StatementCatalogues::drop_all() {
   const std::lock_guard lock(state_->mutex);
   for (auto& [database, entry] : state_->entries) {
-    entry.catalogue.reset();
+    entry.facts = {};
     ++entry.drops;
   }
 }

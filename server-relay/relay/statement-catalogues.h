@@ -25,6 +25,8 @@ class StatementCatalogues {
 
   /// Never waits; null while there is none.
   std::shared_ptr<const StatementCatalogue> current(const std::string& database);
+  /// Deferrable constraints or constraint triggers exist; true while that is not known.
+  bool may_defer(const std::string& database);
   void drop(const std::string& database);
   void drop_all();
 

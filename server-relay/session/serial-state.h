@@ -38,6 +38,7 @@ struct SerialState {
   bool admitted = false;  ///< the next unit may be sent as it comes
   bool open_unit = false;  ///< the unit under way was sent before all of it was seen
   bool gate_execute = false;  ///< and has come to an Execute that needs the gate
+  bool victim_clean = false;  ///< and had committed nothing inside
   bool victim = false;  ///< the unit that is alone was given up: its 57014 is a deadlock's 40P01
   std::chrono::steady_clock::time_point client_moved{};  ///< for client_stall
   std::uint64_t written_to_client = 0;
@@ -76,7 +77,9 @@ struct SerialState {
 
   std::string output;              ///< the master's replies to the attempt, for the frontend
   std::size_t last_complete = 0;   ///< where its last CommandComplete begins
+  bool unit_failed = false;        ///< the frontend's own statement, not the check of deferred constraints
   bool spilled = false;            ///< some of it has gone out: it cannot be tried again
+  std::string refusal;               ///< an ErrorResponse for a COMMIT that is not sent
   std::string own_error;           ///< the master's ErrorResponse to a unit of the relay's own
   std::vector<std::string> own_row;  ///< the last row of such a unit
 
@@ -85,6 +88,8 @@ struct SerialState {
   // A unit that runs on the master first.
   bool deferring = false;
   std::string deferred;
+  bool aligning = false;               ///< has run, and the sequences are being made equal
+  bool alone_moves_sequences = false;  ///< it may have moved some
   bool calls_code = false;        ///< CALL or DO: what it commits inside is not seen
   bool committed_inside = false;  ///< a tag said so
   bool forgiving = false;         ///< the standby was not given what the master gave up

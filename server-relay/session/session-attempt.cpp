@@ -28,6 +28,10 @@ constexpr std::string_view kAskingTimeout = "5ms";
 /// after some tries in vain.
 constexpr std::string_view kPatientTimeout = "50ms";
 constexpr int kPatientFrom = 6;
+/// A server cancels an autovacuum worker for whoever has waited for it for deadlock_timeout (1 s by default). Now
+/// and then DDL waits as long.
+constexpr std::string_view kAutovacuumTimeout = "1200ms";
+constexpr int kAutovacuumEvery = 40;
 /// Locks that no session of this relay holds are freed without its knowledge.
 constexpr auto kRetryUnknown = 20ms;
 constexpr auto kRetryKnown = 500ms;
@@ -112,11 +116,14 @@ void Session::restore_timeouts(bool extended) {
 }
 
 /// Both servers limit their waiting for locks; the client's statement_timeout runs on the master's clock alone.
-void Session::limit_timeouts(int number, bool extended) {
+void Session::limit_timeouts(int number, bool ddl, bool extended) {
   SerialState& s = *serial_;
   const std::string set = "SET LOCAL lock_timeout = ";
-  const std::string_view master = number > 1 ? kAskingTimeout : kShortTimeout;
-  const std::string_view standby = number >= kPatientFrom ? kPatientTimeout : kAskingTimeout;
+  const bool against_autovacuum = ddl && number % kAutovacuumEvery == 0;
+  const std::string_view master = against_autovacuum ? kAutovacuumTimeout : number > 1 ? kAskingTimeout : kShortTimeout;
+  const std::string_view standby = against_autovacuum       ? kAutovacuumTimeout
+                                   : number >= kPatientFrom ? kPatientTimeout
+                                                            : kAskingTimeout;
   own_unit_texts(set + quoted(master), set + quoted(standby), extended);
   if (s.statement_timeout != "0") {
     const std::string timeout = "SET LOCAL statement_timeout = ";
@@ -160,6 +167,7 @@ void Session::take_serial_reply(const MessagePiece& piece, const std::optional<O
     if (piece.type == 'D' && piece.whole()) keep_own_row(piece.body);
     return;
   }
+  if (outcome && outcome->kind == Outcome::Kind::error) s.unit_failed = true;
   if (piece.type == 'Z') return;
   if (piece.type == 'C' && piece.first) s.last_complete = s.output.size();
   s.output.append(as_text(piece.wire));
@@ -216,13 +224,14 @@ void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block,
   s.output.clear();
   s.last_complete = 0;
   s.own_error.clear();
+  s.unit_failed = false;
   if (own_block) {
     own_unit_text("BEGIN", plan.extended);
     if (s.serializable_by_default) {
       s.soften_standby = true;
       soften_standby(plan.extended);
     }
-    limit_timeouts(number, plan.extended);
+    limit_timeouts(number, plan.statement.kind == StatementKind::ddl, plan.extended);
   } else {
     soften_standby(plan.extended);
     if (number == 1 || !s.own_savepoint) {
@@ -231,9 +240,11 @@ void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block,
       own_unit_text("SAVEPOINT pgtandem", plan.extended);
       s.own_savepoint = true;
     }
-    if (number > 1 || s.timeouts != SerialState::Timeouts::ours) limit_timeouts(number, plan.extended);
+    if (number > 1 || s.timeouts != SerialState::Timeouts::ours) limit_timeouts(number, plan.statement.kind == StatementKind::ddl, plan.extended);
   }
   append_attempt(bytes, number > 1);
+  // What a deferred constraint has to wait for is waited for here, not at the commit (hard point 16).
+  if (own_block && env_.services.may_defer(database_)) own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", plan.extended);
   flush_own();
 }
 
@@ -385,6 +396,7 @@ asio::awaitable<void> Session::finish_attempt(const UnitPlan& plan, bool own_blo
   char status = only_master_failed && !own_block ? 'E' : s.master.status;
   if (own_block) {
     if (failed) {
+      if (!s.unit_failed) replace_end_by_error(plan.extended);
       own_unit_text("ROLLBACK", plan.extended);
       flush_own();
       co_await settled();
@@ -393,9 +405,7 @@ asio::awaitable<void> Session::finish_attempt(const UnitPlan& plan, bool own_blo
       if (ended()) co_return;
       leave_gate();
       if (s.master.failed()) {
-        // What a deferred constraint says at the commit stands where the tag would have stood.
-        if (!plan.extended) s.output.resize(std::min(s.output.size(), s.last_complete));
-        s.output += s.own_error;
+        replace_end_by_error(plan.extended);
         if (plan.statement.may_use_sequences) co_await align_sequences();
       }
     }
@@ -406,6 +416,83 @@ asio::awaitable<void> Session::finish_attempt(const UnitPlan& plan, bool own_blo
     co_await s.event.wait();
   s.judging = false;
   if (!ended()) deliver(status);
+}
+
+/// What a deferred constraint says at the commit stands where the tag would have stood.
+void Session::replace_end_by_error(bool extended) {
+  SerialState& s = *serial_;
+  if (!extended) s.output.resize(std::min(s.output.size(), s.last_complete));
+  s.output += s.own_error;
+}
+
+/// Runs the deferred checks of the frontend's transaction as a write, before its COMMIT. Inside the gate as an end
+/// afterwards, so that nobody comes between. Where they fail, `refusal` is what the COMMIT has to say.
+asio::awaitable<void> Session::check_deferred(bool extended) {
+  SerialState& s = *serial_;
+  s.judging = true;
+  s.refusal.clear();
+  const SteadyTime began = std::chrono::steady_clock::now();
+  for (int number = 1; !ended() && s.refusal.empty(); ++number) {
+    co_await enter_gate(GateMode::write, false);
+    if (ended()) co_return;
+    send_check(number, extended);
+    std::vector<std::uint32_t> pids;
+    if (number > 1) pids = co_await who_blocks();
+    co_await settled();
+    if (ended()) co_return;
+    if (!attempt_met_a_lock()) break;
+    drop_mismatches();
+    own_unit_text("ROLLBACK TO SAVEPOINT pgtandem", extended);
+    flush_own();
+    co_await settled();
+    leave_gate();
+    if (ended()) co_return;
+    s.refusal = over_a_limit(began);
+    if (!s.refusal.empty()) break;
+    const bool deadlock = co_await stand_aside(pids, number);
+    if (deadlock) s.refusal = deadlock_error();
+  }
+  if (ended()) co_return;
+  if (s.refusal.empty() && s.master.failed()) s.refusal = s.own_error;
+  s.judging = false;
+  judge_mismatches();
+  if (ended() || s.inside != SerialState::Inside::write) co_return;
+  s.inside = SerialState::Inside::end;
+  s.order.gate.turn_into_end(id_);
+}
+
+void Session::send_check(int number, bool extended) {
+  SerialState& s = *serial_;
+  s.master = s.standby = {};
+  s.own_error.clear();
+  if (s.own_savepoint) own_unit_text("RELEASE SAVEPOINT pgtandem", extended);
+  own_unit_text("SAVEPOINT pgtandem", extended);
+  s.own_savepoint = true;
+  limit_timeouts(number, false, extended);
+  own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", extended);
+  flush_own();
+}
+
+/// The frontend's COMMIT fails by what was found before it: it is not sent; both roll back.
+asio::awaitable<void> Session::refuse_commit(const UnitPlan& plan) {
+  SerialState& s = *serial_;
+  s.judging = true;
+  if (s.inside == SerialState::Inside::outside) co_await enter_gate(GateMode::end, false);
+  if (ended()) co_return;
+  own_unit_text("ROLLBACK", plan.extended);
+  flush_own();
+  co_await settled();
+  if (ended()) co_return;
+  leave_gate();
+  s.order.waits.moved(id_);
+  s.judging = false;
+  MessageSplitter splitter(plan.size + 1);
+  ByteSpan unit = as_bytes(front_kept_).first(plan.size);
+  while (const std::optional<MessagePiece> piece = splitter.next(unit)) (void)tracker_.judge(*piece);
+  (void)tracker_.take_unit_began();
+  front_kept_.erase(0, plan.size);
+  s.output = std::exchange(s.refusal, {});
+  deliver('I');
 }
 
 /// The relay's own COMMIT, on both servers.

@@ -54,10 +54,15 @@ class SessionServices {
   virtual Gates& gates() = 0;
   /// What a text may do; with `unproven` nothing is taken from the catalogue, which is not true any more.
   virtual Statement classify(const std::string& database, std::string_view text, bool unproven) = 0;
+  /// Has the database deferrable constraints or constraint triggers? True where that is not known.
+  virtual bool may_defer(const std::string& database) = 0;
   /// DDL was committed.
   virtual void catalogue_changed(const std::string& database) = 0;
   /// The backends that the master's backend `pid` waits for (pg_blocking_pids); none where that is not known.
   virtual asio::awaitable<std::vector<std::uint32_t>> blockers(std::uint32_t pid) = 0;
+  /// Has the master's backend `pid`, in the statement that it runs, committed nothing yet? False where that is not
+  /// known.
+  virtual asio::awaitable<bool> in_first_transaction(std::uint32_t pid) = 0;
   /// Sets the standby's sequences to the master's values. To be called inside the gate.
   virtual asio::awaitable<void> align_sequences(std::string database) = 0;
 };

@@ -125,8 +125,10 @@ Session::Unit* Session::master_unit() {
 }
 
 /// Nobody waits for this reply any more, and its end may be far: as a server whose client is gone, the relay
-/// gives the statement up on both, unless the standby has finished it.
+/// gives a read up on both, unless the standby has finished it. What may write is left to finish: of two backends
+/// that lose their connection near the end of a statement, one may commit.
 void Session::limit_draining(std::ptrdiff_t bytes) {
+  if (!tracker_.statement_reads()) return;
   drained_ += std::uint64_t(bytes);
   const bool standby_done = mirrored() && !units_.empty() && units_.front().standby_status != 0;
   if (drained_ > kDrainLimit && !standby_done) end(drain_reason_, "left in the middle of a long reply", {});

@@ -125,7 +125,8 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
 
 asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
   SerialState& s = *serial_;
-  if (!s.settings_known && status_ == 'I' && mirrored()) co_await learn_settings();
+  const bool may_ask = status_ == 'I' || (status_ == 'T' && !s.strict && s.timeouts == SerialState::Timeouts::of_client);
+  if (!s.settings_known && may_ask && mirrored()) co_await learn_settings();
   if (ended()) co_return;
   const Way way = way_of(plan);
   note_plan(plan);
@@ -135,12 +136,22 @@ asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
   }
   prepare_plain(plan);
   s.calls_code = plan.statement.calls_code;
+  s.alone_moves_sequences = plan.statement.may_use_sequences;
   if (way == Way::plain) {
     const bool reads = mirrored() && !s.reading;
     if (reads) co_await enter_read();
   } else {
     co_await settled();
-    co_await enter_gate(way == Way::end ? GateMode::end : GateMode::alone, false);
+    const bool commits = plan.statement.kind == StatementKind::commit ||
+                         plan.statement.kind == StatementKind::prepare_transaction;
+    if (commits && status_ == 'T' && env_.services.may_defer(database_)) co_await check_deferred(plan.extended);
+    if (ended()) co_return;
+    if (commits && !s.refusal.empty()) {
+      co_await refuse_commit(plan);
+      co_return;
+    }
+    if (s.inside == SerialState::Inside::outside)
+      co_await enter_gate(way == Way::end ? GateMode::end : GateMode::alone, false);
     if (ended()) co_return;
     if (way == Way::alone) begin_alone();
     // The master's verdict on a serializable transaction comes first (hard point 16).
@@ -167,6 +178,11 @@ void Session::note_plan(const UnitPlan& plan) {
     if (s.serializable_by_default) s.serializable = s.soften_standby = true;
   }
   if (is_gated(statement.kind)) s.wrote = true;
+  if (statement.kind == StatementKind::rollback_to) {
+    // The relay's savepoint is always the youngest: any that the frontend names takes it along.
+    s.own_savepoint = false;
+    s.timeouts = SerialState::Timeouts::unknown;
+  }
   if (statement.changes_catalogue || statement.kind == StatementKind::opaque) s.catalogue_changed = true;
   if (statement.names_settings) s.settings_known = false;
 }
@@ -277,7 +293,7 @@ bool Session::may_send_in_open_unit(const MessagePiece& piece) {
 
 /// Both legs have finished all that was sent.
 asio::awaitable<void> Session::settled() {
-  while (!ended() && !units_.empty()) co_await serial_->event.wait();
+  while (!ended() && (!units_.empty() || serial_->aligning)) co_await serial_->event.wait();
 }
 
 /// Called whenever both legs have finished everything, on the session's thread.
@@ -289,7 +305,12 @@ void Session::on_units_settled() {
     s.reading = false;
     s.order.gate.leave_read();
   }
-  if (s.admitted || s.inside == SerialState::Inside::outside) return;
+  if (s.admitted || s.inside == SerialState::Inside::outside || s.aligning) return;
+  if (s.inside == SerialState::Inside::alone && standby_state_ == StandbyState::live) {
+    s.aligning = true;
+    spawn(&Session::leave_aligned);
+    return;
+  }
   const bool was_write = s.inside == SerialState::Inside::write;
   leave_gate();
   if (!was_write) s.order.waits.moved(id_);
@@ -312,6 +333,19 @@ void Session::on_client_unit(char status, bool failed) {
   }
 }
 
+/// What ran alone may have moved sequences and failed at different places.
+asio::awaitable<void> Session::leave_aligned() {
+  SerialState& s = *serial_;
+  const bool needed = s.alone_moves_sequences;
+  if (needed) co_await align_sequences();
+  s.aligning = false;
+  if (ended()) co_return;
+  leave_gate();
+  s.order.waits.moved(id_);
+  s.event.notify();
+  request_event_.notify();
+}
+
 void Session::begin_alone() {
   if (ended() || standby_state_ != StandbyState::live) return;
   serial_->deferring = true;
@@ -332,7 +366,9 @@ void Session::send_deferred() {
   // What the master gave up for reasons of time, or as not serializable, the standby would do.
   const std::string& sqlstate = s.master.sqlstate;
   const bool gave_up = sqlstate == "57014" || sqlstate == "40001" || sqlstate == "40P01";
-  if (gave_up && !s.calls_code && !s.committed_inside) {
+  const bool nothing_committed = !s.committed_inside && (!s.calls_code || s.victim_clean);
+  s.victim_clean = false;
+  if (gave_up && nothing_committed) {
     const bool fails = status_of_master_ == 'E';
     s.deferred = build_message('Q', std::string(fails ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK") + '\0');
     s.forgiving = true;
@@ -357,6 +393,9 @@ asio::awaitable<void> Session::watch_alone() {
     bool stuck = serial_->order.gate.waiting_without_end(sessions) != 0;
     for (const std::uint64_t session : sessions) stuck = stuck || serial_->order.waits.is_parked(session);
     if (stuck) {
+      const bool clean = co_await env_.services.in_first_transaction(master_key_.pid);
+      if (ended() || !serial_->deferring) continue;
+      serial_->victim_clean = clean;
       serial_->victim = true;
       co_await cancel_on_master();
     } else {

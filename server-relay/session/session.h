@@ -143,6 +143,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> settled();
   void on_units_settled();
   void on_client_unit(char status, bool failed);
+  asio::awaitable<void> leave_aligned();
   void begin_alone();
   void defer(ByteSpan run);
   void send_deferred();
@@ -156,7 +157,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void own_unit_text(std::string_view sql, bool extended);
   void flush_own();
   void restore_timeouts(bool extended);
-  void limit_timeouts(int number, bool extended);
+  void limit_timeouts(int number, bool ddl, bool extended);
   asio::awaitable<void> learn_settings();
   void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
   void keep_own_row(ByteSpan body);
@@ -174,6 +175,10 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> fail_transaction(bool extended);
   asio::awaitable<void> finish_attempt(const UnitPlan& plan, bool own_block);
   asio::awaitable<void> commit_attempt(bool extended);
+  void replace_end_by_error(bool extended);
+  asio::awaitable<void> check_deferred(bool extended);
+  void send_check(int number, bool extended);
+  asio::awaitable<void> refuse_commit(const UnitPlan& plan);
   void deliver(char status);
   asio::awaitable<void> align_sequences();
 
