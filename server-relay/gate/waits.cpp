@@ -9,8 +9,12 @@ bool Waits::park(std::uint64_t session, std::vector<std::uint64_t> blockers, Ret
   for (const std::uint64_t blocker : blockers) {
     if (reaches(blocker, session, 0)) return false;
   }
-  parked_.insert_or_assign(session, Parked{std::move(blockers), std::move(retry)});
+  parked_.insert_or_assign(session, Parked{std::move(blockers), 0, ++count_, std::move(retry)});
   return true;
+}
+
+bool Waits::Parked::waits_for(std::uint64_t session) const {
+  return behind == session || std::ranges::find(blockers, session) != blockers.end();
 }
 
 /// A path longer than the number of the parked has gone in a circle that `target` is no part of.
@@ -32,13 +36,25 @@ void Waits::moved(std::uint64_t session) {
   std::vector<Retry> retries;
   {
     const std::lock_guard lock(mutex_);
+    auto first = parked_.end();
     for (auto it = parked_.begin(); it != parked_.end();) {
-      const auto& blockers = it->second.blockers;
-      if (blockers.empty() || std::ranges::find(blockers, session) != blockers.end()) {
+      if (it->second.blockers.empty() && it->second.behind == 0) {
         retries.push_back(std::move(it->second.retry));
         it = parked_.erase(it);
-      } else {
-        ++it;
+        continue;
+      }
+      const bool waits = it->second.waits_for(session);
+      if (waits && (first == parked_.end() || it->second.since < first->second.since)) first = it;
+      ++it;
+    }
+    if (first != parked_.end()) {
+      const std::uint64_t next = first->first;
+      retries.push_back(std::move(first->second.retry));
+      parked_.erase(first);
+      for (auto& [id, parked] : parked_) {
+        if (!parked.waits_for(session)) continue;
+        std::erase(parked.blockers, session);
+        parked.behind = next;
       }
     }
   }

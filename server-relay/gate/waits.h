@@ -1,6 +1,10 @@
 /// Who waits for whose transaction (design page 2, rules 3 and 4; hard point 20): units that met a lock stand
 /// aside ("parked") until one of the sessions that held it has ended a transaction or rolled back to a
 /// savepoint. Finds cycles. Pure.
+///
+/// A session that moves lets the one go that has been behind it longest; the others probably want the same lock, and
+/// stay behind that one. (If all tried, all but one would meet it again, inside the gate.) Such a place is a guess: it
+/// counts in no cycle, and whoever stands aside tries again now and then anyway.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -17,7 +21,7 @@ class Waits {
   using Retry = std::function<void()>;
 
   /// Parks `session` behind `blockers`. False: it would close a cycle of parked sessions, and is not parked.
-  /// With no blockers it waits for any session to move.
+  /// With no blockers it waits for any session to move. Who is parked again keeps its place in time.
   [[nodiscard]] bool park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry);
   /// Not parked any more: it tries again, or gives up.
   void unpark(std::uint64_t session);
@@ -29,12 +33,16 @@ class Waits {
  private:
   struct Parked {
     std::vector<std::uint64_t> blockers;
+    std::uint64_t behind = 0;  ///< the guess
+    std::uint64_t since = 0;   ///< rises with every session that is parked
     Retry retry;
+    bool waits_for(std::uint64_t session) const;
   };
   bool reaches(std::uint64_t from, std::uint64_t target, std::size_t depth) const;
 
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Parked> parked_;
+  std::uint64_t count_ = 0;
 };
 
 }  // namespace pgtandem

@@ -65,6 +65,10 @@ struct SerialState {
     bool lock_timeout = false;  ///< that is the short time limit of the relay's own making
     char status = 0;            ///< in its last ReadyForQuery
     bool failed() const { return !sqlstate.empty(); }
+    /// For reasons of time or order: another server, or the same a moment later, may do it.
+    bool gave_up() const {
+      return sqlstate == "57014" || sqlstate == "40001" || sqlstate == "40P01" || sqlstate == "55P03";
+    }
     void note(const Outcome& outcome) {
       if (outcome.kind == Outcome::Kind::ready) status = outcome.status;
       if (outcome.kind != Outcome::Kind::error || failed()) return;
@@ -77,6 +81,7 @@ struct SerialState {
 
   std::string output;              ///< the master's replies to the attempt, for the frontend
   std::size_t last_complete = 0;   ///< where its last CommandComplete begins
+  bool prefix_failed = false;      ///< what the relay sent before it (a cancel may hit anything)
   bool unit_failed = false;        ///< the frontend's own statement, not the check of deferred constraints
   bool spilled = false;            ///< some of it has gone out: it cannot be tried again
   std::string refusal;               ///< an ErrorResponse for a COMMIT that is not sent

@@ -26,6 +26,7 @@ constexpr std::string_view kShortTimeout = "1ms";
 constexpr std::string_view kAskingTimeout = "5ms";
 /// The standby gets no longer, for it waits inside the gate too; a standby that is slower at times gets long enough
 /// after some tries in vain.
+constexpr std::string_view kStandbyTimeout = "2ms";
 constexpr std::string_view kPatientTimeout = "50ms";
 constexpr int kPatientFrom = 6;
 /// A server cancels an autovacuum worker for whoever has waited for it for deadlock_timeout (1 s by default). Now
@@ -123,7 +124,8 @@ void Session::limit_timeouts(int number, bool ddl, bool extended) {
   const std::string_view master = against_autovacuum ? kAutovacuumTimeout : number > 1 ? kAskingTimeout : kShortTimeout;
   const std::string_view standby = against_autovacuum       ? kAutovacuumTimeout
                                    : number >= kPatientFrom ? kPatientTimeout
-                                                            : kAskingTimeout;
+                                   : number > 1             ? kAskingTimeout
+                                                            : kStandbyTimeout;
   own_unit_texts(set + quoted(master), set + quoted(standby), extended);
   if (s.statement_timeout != "0") {
     const std::string timeout = "SET LOCAL statement_timeout = ";
@@ -163,7 +165,10 @@ void Session::take_serial_reply(const MessagePiece& piece, const std::optional<O
   const bool unasked = piece.type == 'A' || piece.type == 'S';
   if (role == Unit::Role::own) {
     if (unasked) front_out_.send(piece.wire, owner());
-    if (piece.type == 'E' && piece.whole()) s.own_error = as_text(piece.wire);
+    if (piece.type == 'E' && piece.whole()) {
+      s.prefix_failed = s.prefix_failed || (s.output.empty() && !s.spilled && !s.unit_failed);
+      s.own_error = as_text(piece.wire);
+    }
     if (piece.type == 'D' && piece.whole()) keep_own_row(piece.body);
     return;
   }
@@ -224,7 +229,7 @@ void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block,
   s.output.clear();
   s.last_complete = 0;
   s.own_error.clear();
-  s.unit_failed = false;
+  s.unit_failed = s.prefix_failed = false;
   if (own_block) {
     own_unit_text("BEGIN", plan.extended);
     if (s.serializable_by_default) {
@@ -382,10 +387,13 @@ asio::awaitable<void> Session::finish_attempt(const UnitPlan& plan, bool own_blo
     drop_mismatches();
     if (!own_block) co_await fail_transaction(plan.extended);
   } else {
+    // Both have failed, and nothing is left of either: that they give other reasons is no difference.
+    if (s.master.failed() && s.standby.failed() && (s.master.gave_up() || s.standby.gave_up())) drop_mismatches();
     judge_mismatches();
   }
   if (ended()) co_return;
   const bool failed = s.master.failed();
+  if (s.prefix_failed && s.unit_failed) s.output = s.own_error;
   if (failed && plan.statement.may_use_sequences) co_await align_sequences();
   if (own_block && !failed) {
     s.inside = SerialState::Inside::end;

@@ -94,7 +94,9 @@ ByteSpan Session::take_replies(ByteSpan input) {
       continue;
     }
     if (outcome && serial_ != nullptr && serial_->victim && outcome->sqlstate.view() == "57014" && piece->whole()) {
-      replace_victims_error(*piece);
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      replace_victims_error();
       continue;
     }
     if (may_pass(*piece, outcome)) {

@@ -69,6 +69,8 @@ asio::awaitable<void> Session::serve_serial() {
         plan.statement = UnitStatement{.kind = StatementKind::opaque};
       }
       while (!ended() && phase_ == Phase::streaming && !may_start_unit()) co_await request_event_.wait();
+      // The standby's answer to what it was given instead is still to be forgiven.
+      if (serial_->forgiving) co_await settled();
       if (ended() || phase_ != Phase::streaming) co_return;
       co_await admit_unit(plan);
       continue;
@@ -363,14 +365,14 @@ void Session::send_deferred() {
   if (!s.deferring) return;
   s.deferring = false;
   standby_progress_ = std::chrono::steady_clock::now();
-  // What the master gave up for reasons of time, or as not serializable, the standby would do.
-  const std::string& sqlstate = s.master.sqlstate;
-  const bool gave_up = sqlstate == "57014" || sqlstate == "40001" || sqlstate == "40P01";
+  // What the master gave up for reasons of time (NOWAIT included), or as not serializable, the standby would do.
+  const bool gave_up = s.master.gave_up();
   const bool nothing_committed = !s.committed_inside && (!s.calls_code || s.victim_clean);
   s.victim_clean = false;
   if (gave_up && nothing_committed) {
-    const bool fails = status_of_master_ == 'E';
-    s.deferred = build_message('Q', std::string(fails ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK") + '\0');
+    std::string text = status_of_master_ == 'E' ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK";
+    if (status_of_master_ == 'E' && status_ == 'I') text.insert(0, "BEGIN; ");
+    s.deferred = build_message('Q', text + '\0');
     s.forgiving = true;
   }
   if (standby_state_ == StandbyState::live && !s.deferred.empty())
@@ -415,7 +417,7 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
 }
 
 /// The unit that was alone was given up for the sake of one that waited for it.
-void Session::replace_victims_error(const MessagePiece&) {
+void Session::replace_victims_error() {
   const std::string error = build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
   serial_->victim = false;
   if (held_.empty()) {

@@ -45,3 +45,26 @@ TEST_CASE("a circle that does not include the newcomer is no reason to refuse it
   CHECK(waits.park(5, {1}, nothing));
   CHECK_FALSE(waits.park(3, {5}, nothing));
 }
+
+TEST_CASE("of those behind one session the first goes on, the others stay behind it") {
+  Waits waits;
+  std::vector<int> order;
+  REQUIRE(waits.park(2, {1}, [&] { order.push_back(2); }));
+  REQUIRE(waits.park(3, {1}, [&] { order.push_back(3); }));
+  REQUIRE(waits.park(4, {1}, [&] { order.push_back(4); }));
+  waits.moved(1);
+  CHECK(order == std::vector<int>{2});
+  waits.moved(2);
+  CHECK(order == std::vector<int>{2, 3});
+  waits.moved(3);
+  CHECK(order == std::vector<int>{2, 3, 4});
+}
+
+TEST_CASE("a guessed place closes no circle") {
+  Waits waits;
+  const auto nothing = [] {};
+  REQUIRE(waits.park(2, {1}, nothing));
+  REQUIRE(waits.park(3, {1}, nothing));
+  waits.moved(1);  // 3 is taken to be behind 2
+  CHECK(waits.park(2, {3}, nothing));
+}
