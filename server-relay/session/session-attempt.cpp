@@ -36,6 +36,7 @@ constexpr int kAutovacuumEvery = 40;
 /// Locks that no session of this relay holds are freed without its knowledge.
 constexpr auto kRetryUnknown = 20ms;
 constexpr auto kRetryKnown = 500ms;
+constexpr int kUndoTries = 5;  ///< each can only fail by a cancel of its own
 constexpr std::size_t kOutputLimit = 256U << 10;  ///< bytes of replies that can be taken back
 
 std::string deadlock_error() {
@@ -267,6 +268,19 @@ void Session::send_undo(bool own_block, const UnitPlan& plan) {
   flush_own();
 }
 
+/// A cancel that comes late may hit this instead: until it is done on both.
+asio::awaitable<void> Session::undo(bool own_block, const UnitPlan& plan) {
+  SerialState& s = *serial_;
+  const char wanted = own_block ? 'I' : 'T';
+  for (int i = 0; i < kUndoTries && !ended(); ++i) {
+    send_undo(own_block, plan);
+    co_await settled();
+    drop_mismatches();
+    const bool standby_done = standby_state_ != StandbyState::live || s.standby.status == wanted;
+    if (s.master.status == wanted && standby_done) break;
+  }
+}
+
 bool Session::attempt_met_a_lock() const {
   const SerialState& s = *serial_;
   const bool standby_counts = standby_state_ == StandbyState::live;
@@ -293,8 +307,7 @@ asio::awaitable<void> Session::run_attempts(const UnitPlan& plan) {
     if (ended()) co_return;
     if (!attempt_met_a_lock() || s.spilled) break;
     drop_mismatches();
-    send_undo(own_block, plan);
-    co_await settled();
+    co_await undo(own_block, plan);
     if (plan.statement.may_use_sequences) co_await align_sequences();
     leave_gate();
     if (ended()) co_return;
@@ -405,15 +418,14 @@ asio::awaitable<void> Session::finish_attempt(const UnitPlan& plan, bool own_blo
   if (own_block) {
     if (failed) {
       if (!s.unit_failed) replace_end_by_error(plan.extended);
-      own_unit_text("ROLLBACK", plan.extended);
-      flush_own();
-      co_await settled();
+      co_await undo(true, plan);
     } else {
       co_await commit_attempt(plan.extended);
       if (ended()) co_return;
       leave_gate();
       if (s.master.failed()) {
         replace_end_by_error(plan.extended);
+        if (s.master.status != 'I') co_await undo(true, plan);
         if (plan.statement.may_use_sequences) co_await align_sequences();
       }
     }

@@ -123,7 +123,7 @@ asio::awaitable<bool> Session::pass_cancel_on(const CancelRequest& request) {
   while (!*keys) co_await request_event_.wait();
   // `this` was accepted for this request only: its own legs are free for it.
   auto master = co_await connect_stream(context_, env_.settings.own_postmaster(), kConnectLimit);
-  if (master) co_await send_cancel(*master, (*keys)->master);
+  if (master && (*keys)->master.pid != 0) co_await send_cancel(*master, (*keys)->master);
   if ((*keys)->standby.pid != 0) {
     auto standby = co_await env_.legs.open(context_, LegKind::cancel, env_.thread.authority().epoch, client_,
                                            kConnectLimit);

@@ -169,7 +169,9 @@ void Session::hold_units(std::function<void(Keys)> go) {
       self->cancelled_ = true;
       self->serial_->event.notify();
     }
-    go({self->master_key_, both ? self->standby_key_ : BackendKey{}});
+    // A COMMIT that is on its way to both servers is not cancelled on one of them.
+    const bool ending = self->serial_ != nullptr && self->serial_->inside == SerialState::Inside::end;
+    go({ending ? BackendKey{} : self->master_key_, both ? self->standby_key_ : BackendKey{}});
   });
 }
 

@@ -165,6 +165,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void append_attempt(ByteSpan bytes, bool again);
   void send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block, int number);
   void send_undo(bool own_block, const UnitPlan& plan);
+  asio::awaitable<void> undo(bool own_block, const UnitPlan& plan);
   bool attempt_met_a_lock() const;
   asio::awaitable<void> run_attempts(const UnitPlan& plan);
   asio::awaitable<std::vector<std::uint32_t>> who_blocks();
