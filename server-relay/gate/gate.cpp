@@ -88,8 +88,8 @@ void Gate::let_in(Calls& calls) {
   readers_waiting_.clear();
 }
 
-/// Where nobody is inside, or ends pass, every end that waits does; beside one who is alone, those that he waits
-/// for.
+/// Where nobody is inside, or ends pass, every end that waits does; beside one who is alone, those that he
+/// waits for.
 void Gate::let_ends_in(Calls& calls) {
   const bool ends_pass = inside_.empty() || inside_.front().mode == GateMode::end;
   for (auto it = waiting_.begin(); it != waiting_.end();) {

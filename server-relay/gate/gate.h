@@ -7,9 +7,9 @@
 ///   read    does not pass the gate, except that a write which `excludes_reads` waits for those under way
 ///           and keeps new ones out
 ///
-/// Life of a request: waiting (in the order of asking, but ends before all others: a session has at most one, and
-/// they free what the others want), granted, left. Whoever leaves calls the callbacks of those he let in, on his own thread and
-/// without the mutex: a callback may do no more than post.
+/// Life of a request: waiting (in the order of asking, but ends before all others: a session has at most one,
+/// and they free what the others want), granted, left. Whoever leaves calls the callbacks of those he let in,
+/// on his own thread and without the mutex: a callback may do no more than post.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -35,8 +35,8 @@ class Gate {
 
   /// True: let in at once, `granted` is not called. A session has at most one request.
   bool enter(const GateRequest& request, Granted granted);
-  /// The write that is inside is done and goes on as an end: nobody comes between the two, so that nobody meets
-  /// its locks.
+  /// The write that is inside is done and goes on as an end: nobody comes between the two, so that nobody
+  /// meets its locks.
   void turn_into_end(std::uint64_t session);
   /// Leaves, or gives up waiting. Does nothing for a session that has no request.
   void leave(std::uint64_t session);

@@ -22,9 +22,8 @@ bool Waits::reaches(std::uint64_t from, std::uint64_t target, std::size_t depth)
   if (from == target) return true;
   const auto it = parked_.find(from);
   if (it == parked_.end() || depth > parked_.size()) return false;
-  return std::ranges::any_of(it->second.blockers, [&](std::uint64_t next) {
-    return reaches(next, target, depth + 1);
-  });
+  return std::ranges::any_of(it->second.blockers,
+                             [&](std::uint64_t next) { return reaches(next, target, depth + 1); });
 }
 
 void Waits::unpark(std::uint64_t session) {

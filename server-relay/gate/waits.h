@@ -2,9 +2,9 @@
 /// aside ("parked") until one of the sessions that held it has ended a transaction or rolled back to a
 /// savepoint. Finds cycles. Pure.
 ///
-/// A session that moves lets the one go that has been behind it longest; the others probably want the same lock, and
-/// stay behind that one. (If all tried, all but one would meet it again, inside the gate.) Such a place is a guess: it
-/// counts in no cycle, and whoever stands aside tries again now and then anyway.
+/// A session that moves lets the one go that has been behind it longest; the others probably want the same
+/// lock, and stay behind that one. (If all tried, all but one would meet it again, inside the gate.) Such a
+/// place is a guess: it counts in no cycle, and whoever stands aside tries again now and then anyway.
 #pragma once
 #include <cstdint>
 #include <functional>

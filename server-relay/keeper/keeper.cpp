@@ -120,8 +120,9 @@ void Keeper::copies_may_differ(const std::string& why) {
   post_event(event::CopiesMayDiffer{why});
 }
 
-/// Dispatched, not posted: what a session reports because of the same probe comes from another thread, and would
-/// overtake what this thread posts to itself. The keeper would then hear of a doubt (R9) before the loss.
+/// Dispatched, not posted: what a session reports because of the same probe comes from another thread, and
+/// would overtake what this thread posts to itself. The keeper would then hear of a doubt (R9) before the
+/// loss.
 void Keeper::own_postmaster(bool alive, const std::string& why) {
   asio::dispatch(context_, [this, guard = Alive(alive_), alive, why] {
     if (!guard.expired()) note_postmaster(alive, why);

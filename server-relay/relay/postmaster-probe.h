@@ -11,8 +11,8 @@
 #include <asio/io_context.hpp>
 
 #include "common/base/result.h"
-#include "common/net/wakeup.h"
 #include "common/net/stream.h"
+#include "common/net/wakeup.h"
 
 namespace pgtandem {
 

@@ -142,12 +142,13 @@ void RelayProgram::handle_signals() {
 
 /// The other relay, when it is the active one, maps oids by this node's catalogue (hard point 7).
 void RelayProgram::serve_catalogues() {
-  keeper_.register_peer_verb("catalogue", [this](nlohmann::json request, std::function<void(nlohmann::json)> answer) {
-    asio::co_spawn(control_, answer_with_catalogue(request.value("database", ""), answer),
-                   [answer](std::exception_ptr thrown) {
-                     if (thrown) answer({{"error", "an internal error"}});
-                   });
-  });
+  keeper_.register_peer_verb(
+      "catalogue", [this](nlohmann::json request, std::function<void(nlohmann::json)> answer) {
+        asio::co_spawn(control_, answer_with_catalogue(request.value("database", ""), answer),
+                       [answer](std::exception_ptr thrown) {
+                         if (thrown) answer({{"error", "an internal error"}});
+                       });
+      });
 }
 
 asio::awaitable<void> RelayProgram::answer_with_catalogue(std::string database,
@@ -171,11 +172,13 @@ asio::awaitable<Result<OidCatalogue>> RelayProgram::ask_for_catalogue(std::strin
 
 /// The other relay, when it is the active one, has this node's sequences set.
 void RelayProgram::serve_sequences() {
-  keeper_.register_peer_verb("sequences", [this](nlohmann::json request, std::function<void(nlohmann::json)> answer) {
-    asio::co_spawn(control_, answer_with_sequences(std::move(request), answer), [answer](std::exception_ptr thrown) {
-      if (thrown) answer({{"error", "the request is none"}});
-    });
-  });
+  keeper_.register_peer_verb("sequences",
+                             [this](nlohmann::json request, std::function<void(nlohmann::json)> answer) {
+                               asio::co_spawn(control_, answer_with_sequences(std::move(request), answer),
+                                              [answer](std::exception_ptr thrown) {
+                                                if (thrown) answer({{"error", "the request is none"}});
+                                              });
+                             });
 }
 
 asio::awaitable<void> RelayProgram::answer_with_sequences(nlohmann::json request,

@@ -30,9 +30,11 @@ class RelayProgram {
   RelayCounters counters() const;
   void serve_catalogues();
   void serve_sequences();
-  asio::awaitable<void> answer_with_sequences(nlohmann::json request, std::function<void(nlohmann::json)> answer);
+  asio::awaitable<void> answer_with_sequences(nlohmann::json request,
+                                              std::function<void(nlohmann::json)> answer);
   asio::awaitable<Result<void>> ask_for_sequences(std::string database, std::vector<SequenceValue> wanted);
-  asio::awaitable<void> answer_with_catalogue(std::string database, std::function<void(nlohmann::json)> answer);
+  asio::awaitable<void> answer_with_catalogue(std::string database,
+                                              std::function<void(nlohmann::json)> answer);
   asio::awaitable<Result<OidCatalogue>> ask_for_catalogue(std::string database);
   void note_role();
 

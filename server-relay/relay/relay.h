@@ -12,17 +12,17 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/secret.h"
-#include "server-relay/gate/gates.h"
-#include "server-relay/relay/sequences.h"
-#include "server-relay/relay/statement-catalogues.h"
 #include "server-relay/control/divergence-log.h"
 #include "server-relay/control/relay-counters.h"
+#include "server-relay/gate/gates.h"
 #include "server-relay/legs/leg-opener.h"
 #include "server-relay/legs/leg-server.h"
 #include "server-relay/oids/catalogue-cache.h"
 #include "server-relay/relay/access-list.h"
 #include "server-relay/relay/listener.h"
 #include "server-relay/relay/postmaster-probe.h"
+#include "server-relay/relay/sequences.h"
+#include "server-relay/relay/statement-catalogues.h"
 #include "server-relay/service/service-connection.h"
 #include "server-relay/session/cancel-registry.h"
 #include "server-relay/session/session-environment.h"
@@ -68,7 +68,8 @@ class Relay final : public Floor, public SessionServices {
   asio::awaitable<void> align_sequences(std::string database) override;
 
   /// Where the standby's sequences are set. Set before open().
-  using SetSequences = std::function<asio::awaitable<Result<void>>(std::string database, std::vector<SequenceValue>)>;
+  using SetSequences =
+      std::function<asio::awaitable<Result<void>>(std::string database, std::vector<SequenceValue>)>;
   void set_standby_sequences(SetSequences set) { standby_sequences_ = std::move(set); }
 
   /// Where the standby's catalogue of a database comes from; without it oids are taken to be equal. Set

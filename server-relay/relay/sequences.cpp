@@ -35,7 +35,8 @@ std::vector<std::string> parameters_of(const SequenceValue& s) {
 
 }  // namespace
 
-asio::awaitable<Result<std::vector<SequenceValue>>> read_sequences(ServiceConnection& server, std::string database) {
+asio::awaitable<Result<std::vector<SequenceValue>>> read_sequences(ServiceConnection& server,
+                                                                   std::string database) {
   const Result<ServiceRows> rows = co_await server.query(database, kReadSql, {}, kLimit, true);
   if (!rows) co_return Error{rows.error()};
   co_return from_rows(*rows);

@@ -19,7 +19,8 @@ struct SequenceValue {
 };
 
 /// All committed sequences that are not temporary, in the order of their names.
-asio::awaitable<Result<std::vector<SequenceValue>>> read_sequences(ServiceConnection& server, std::string database);
+asio::awaitable<Result<std::vector<SequenceValue>>> read_sequences(ServiceConnection& server,
+                                                                   std::string database);
 /// Sets those that differ from `wanted`; sequences that this server does not have are left out.
 asio::awaitable<Result<void>> set_sequences(ServiceConnection& server, std::string database,
                                             std::vector<SequenceValue> wanted);

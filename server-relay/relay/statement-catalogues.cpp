@@ -23,15 +23,19 @@ using Loaded = Result<DatabaseFacts>;
 constexpr const char* kDeferrableSql = "SELECT 1 FROM pg_trigger WHERE tgdeferrable LIMIT 1";
 
 asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std::string database) {
-  const Result<ServiceRows> functions = co_await server.query(database, kStatementFunctionsSql, {}, kLoadLimit, true);
+  const Result<ServiceRows> functions =
+      co_await server.query(database, kStatementFunctionsSql, {}, kLoadLimit, true);
   if (!functions) co_return Error{functions.error()};
-  const Result<ServiceRows> operators = co_await server.query(database, kStatementOperatorsSql, {}, kLoadLimit, true);
+  const Result<ServiceRows> operators =
+      co_await server.query(database, kStatementOperatorsSql, {}, kLoadLimit, true);
   if (!operators) co_return Error{operators.error()};
   const Result<ServiceRows> types = co_await server.query(database, kStatementTypesSql, {}, kLoadLimit, true);
   if (!types) co_return Error{types.error()};
-  const Result<ServiceRows> relations = co_await server.query(database, kStatementRelationsSql, {}, kLoadLimit, true);
+  const Result<ServiceRows> relations =
+      co_await server.query(database, kStatementRelationsSql, {}, kLoadLimit, true);
   if (!relations) co_return Error{relations.error()};
-  const Result<ServiceRows> deferrable = co_await server.query(database, kDeferrableSql, {}, kLoadLimit, true);
+  const Result<ServiceRows> deferrable =
+      co_await server.query(database, kDeferrableSql, {}, kLoadLimit, true);
   if (!deferrable) co_return Error{deferrable.error()};
   StatementCatalogueRows rows;
   rows.functions = functions->rows;
@@ -93,22 +97,25 @@ void StatementCatalogues::load(const std::shared_ptr<State>& state, const std::s
                        std::shared_ptr<Loaded> into) -> asio::awaitable<void> {
     *into = co_await read_statement_catalogue(its->server, std::move(of));
   };
-  asio::co_spawn(state->executor, read(state, database, result), [state, database, drops, result](std::exception_ptr thrown) {
-    bool again = false;
-    {
-      const std::lock_guard lock(state->mutex);
-      State::Entry& entry = state->entries[database];
-      again = entry.drops != drops;
-      entry.loading = again;
-      if (!thrown && *result && !again) entry.facts = **result;
-      if (thrown || !*result) entry.not_before = std::chrono::steady_clock::now() + kRetryAfter;
-    }
-    if (thrown || !*result) {
-      log::warning("statement-catalogue-unread",
-                   {{"database", database}, {"error", thrown ? std::string("an internal error") : result->error()}});
-    }
-    if (again) load(state, database);
-  });
+  asio::co_spawn(state->executor, read(state, database, result),
+                 [state, database, drops, result](std::exception_ptr thrown) {
+                   bool again = false;
+                   {
+                     const std::lock_guard lock(state->mutex);
+                     State::Entry& entry = state->entries[database];
+                     again = entry.drops != drops;
+                     entry.loading = again;
+                     if (!thrown && *result && !again) entry.facts = **result;
+                     if (thrown || !*result)
+                       entry.not_before = std::chrono::steady_clock::now() + kRetryAfter;
+                   }
+                   if (thrown || !*result) {
+                     log::warning("statement-catalogue-unread",
+                                  {{"database", database},
+                                   {"error", thrown ? std::string("an internal error") : result->error()}});
+                   }
+                   if (again) load(state, database);
+                 });
 }
 
 void StatementCatalogues::drop(const std::string& database) {

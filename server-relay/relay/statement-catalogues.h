@@ -1,8 +1,8 @@
 /// The current statement catalogue of each database (what is proven to read, hard point 22), shared by all
 /// sessions. A catalogue that is not there yet proves nothing: everything it would tell is taken for a write.
 ///
-/// An entry's life: asked for, so loading; current; dropped when DDL is committed, and loading again. What a load
-/// found that began before the last drop is thrown away.
+/// An entry's life: asked for, so loading; current; dropped when DDL is committed, and loading again. What a
+/// load found that began before the last drop is thrown away.
 #pragma once
 #include <cstdint>
 #include <map>

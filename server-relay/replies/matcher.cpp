@@ -83,8 +83,7 @@ void Matcher::compare_surplus(Side& longer, Leg leg) {
   const MismatchKind kind =
       is_read(outcome) || outcome.kind == Kind::error ? MismatchKind::read : MismatchKind::write;
   const bool by_master = leg == Leg::master;
-  report(kind, "only one server answered", by_master ? &outcome : nullptr,
-         by_master ? nullptr : &outcome);
+  report(kind, "only one server answered", by_master ? &outcome : nullptr, by_master ? nullptr : &outcome);
 }
 
 MismatchKind Matcher::kind_of(const Outcome& master, const Outcome& standby) const {

@@ -51,13 +51,13 @@ struct Outcome {
   };
   Kind kind = Kind::ready;
   TagClass tag_class = TagClass::other;
-  char status = 0;                  ///< of ready: I, T or E
-  bool fatal = false;               ///< of error: FATAL or PANIC, the backend is going away
-  bool lock_timeout = false;        ///< of error: lock_timeout ran out (not NOWAIT, whose SQLSTATE is the same)
-  ShortText<5> sqlstate;            ///< of error
-  ShortText<47> text;               ///< the tag, or the beginning of the error's message (for the log only)
-  std::uint64_t rows = 0;           ///< DataRow and CopyData messages since the outcome before
-  std::uint64_t row_digest = 0;     ///< over their bodies
+  char status = 0;               ///< of ready: I, T or E
+  bool fatal = false;            ///< of error: FATAL or PANIC, the backend is going away
+  bool lock_timeout = false;     ///< of error: lock_timeout ran out (not NOWAIT, whose SQLSTATE is the same)
+  ShortText<5> sqlstate;         ///< of error
+  ShortText<47> text;            ///< the tag, or the beginning of the error's message (for the log only)
+  std::uint64_t rows = 0;        ///< DataRow and CopyData messages since the outcome before
+  std::uint64_t row_digest = 0;  ///< over their bodies
   std::uint64_t column_digest = 0;  ///< over the names and types of RowDescription, 0 if there was none
 
   /// A tag that says SELECT without having sent those rows: CREATE TABLE AS and SELECT INTO, which write.

@@ -1,6 +1,6 @@
 /// What a session of discipline `serial` remembers beside what every session has. Data of one session, on its
-/// thread; session-serial.cpp (what a unit needs before it may be sent) and session-attempt.cpp (units that may
-/// have to be tried again) work on it.
+/// thread; session-serial.cpp (what a unit needs before it may be sent) and session-attempt.cpp (units that
+/// may have to be tried again) work on it.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -31,15 +31,15 @@ struct SerialState {
   // The gate.
   Inside inside = Inside::outside;
   bool let_in = false;
-  /// Of the last question to the gate or to those in the way: an answer to an earlier one, which may still be on
-  /// its way to this thread, says nothing.
+  /// Of the last question to the gate or to those in the way: an answer to an earlier one, which may still be
+  /// on its way to this thread, says nothing.
   std::uint64_t asked = 0;
-  bool reading = false;   ///< counted among the reads under way
-  bool admitted = false;  ///< the next unit may be sent as it comes
-  bool open_unit = false;  ///< the unit under way was sent before all of it was seen
+  bool reading = false;       ///< counted among the reads under way
+  bool admitted = false;      ///< the next unit may be sent as it comes
+  bool open_unit = false;     ///< the unit under way was sent before all of it was seen
   bool gate_execute = false;  ///< and has come to an Execute that needs the gate
   bool victim_clean = false;  ///< and had committed nothing inside
-  bool victim = false;  ///< the unit that is alone was given up: its 57014 is a deadlock's 40P01
+  bool victim = false;        ///< the unit that is alone was given up: its 57014 is a deadlock's 40P01
   std::chrono::steady_clock::time_point client_moved{};  ///< for client_stall
   std::uint64_t written_to_client = 0;
 
@@ -47,8 +47,8 @@ struct SerialState {
   bool wrote = false;
   bool own_savepoint = false;
   Timeouts timeouts = Timeouts::of_client;
-  bool strict = false;         ///< its snapshot outlives a statement (REPEATABLE READ and above)
-  bool serializable = false;   ///< and the master judges it
+  bool strict = false;          ///< its snapshot outlives a statement (REPEATABLE READ and above)
+  bool serializable = false;    ///< and the master judges it
   bool soften_standby = false;  ///< the standby's side of it has still to be told
   bool catalogue_changed = false;
 
@@ -79,13 +79,13 @@ struct SerialState {
   Reply master, standby;
   bool judging = false;  ///< differences wait until the attempt is judged as a whole
 
-  std::string output;              ///< the master's replies to the attempt, for the frontend
-  std::size_t last_complete = 0;   ///< where its last CommandComplete begins
-  bool prefix_failed = false;      ///< what the relay sent before it (a cancel may hit anything)
-  bool unit_failed = false;        ///< the frontend's own statement, not the check of deferred constraints
-  bool spilled = false;            ///< some of it has gone out: it cannot be tried again
+  std::string output;                ///< the master's replies to the attempt, for the frontend
+  std::size_t last_complete = 0;     ///< where its last CommandComplete begins
+  bool prefix_failed = false;        ///< what the relay sent before it (a cancel may hit anything)
+  bool unit_failed = false;          ///< the frontend's own statement, not the check of deferred constraints
+  bool spilled = false;              ///< some of it has gone out: it cannot be tried again
   std::string refusal;               ///< an ErrorResponse for a COMMIT that is not sent
-  std::string own_error;           ///< the master's ErrorResponse to a unit of the relay's own
+  std::string own_error;             ///< the master's ErrorResponse to a unit of the relay's own
   std::vector<std::string> own_row;  ///< the last row of such a unit
 
   std::string to_master, to_standby;  ///< collected, so that one write carries them
@@ -95,9 +95,9 @@ struct SerialState {
   std::string deferred;
   bool aligning = false;               ///< has run, and the sequences are being made equal
   bool alone_moves_sequences = false;  ///< it may have moved some
-  bool calls_code = false;        ///< CALL or DO: what it commits inside is not seen
-  bool committed_inside = false;  ///< a tag said so
-  bool forgiving = false;         ///< the standby was not given what the master gave up
+  bool calls_code = false;             ///< CALL or DO: what it commits inside is not seen
+  bool committed_inside = false;       ///< a tag said so
+  bool forgiving = false;              ///< the standby was not given what the master gave up
 
   void begin_unit() {
     master = standby = {};

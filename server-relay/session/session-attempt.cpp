@@ -4,9 +4,9 @@
 ///   autocommit      BEGIN; SET LOCAL lock_timeout | the unit as it came | COMMIT, as an end
 ///   in a block      SAVEPOINT; SET LOCAL lock_timeout | the unit as it came
 ///
-/// What stands before and behind are units of the relay's own: their replies never reach the frontend. If either
-/// server meets a lock, both are rolled back to where they were, the session leaves the gate, stands aside until
-/// one of those in its way has moved, and tries again.
+/// What stands before and behind are units of the relay's own: their replies never reach the frontend. If
+/// either server meets a lock, both are rolled back to where they were, the session leaves the gate, stands
+/// aside until one of those in its way has moved, and tries again.
 #include <algorithm>
 
 #include <asio/post.hpp>
@@ -24,19 +24,19 @@ using namespace std::chrono_literals;
 /// the question who is in its way.
 constexpr std::string_view kShortTimeout = "1ms";
 constexpr std::string_view kAskingTimeout = "5ms";
-/// The standby gets no longer, for it waits inside the gate too; a standby that is slower at times gets long enough
-/// after some tries in vain.
+/// The standby gets no longer, for it waits inside the gate too; a standby that is slower at times gets long
+/// enough after some tries in vain.
 constexpr std::string_view kStandbyTimeout = "2ms";
 constexpr std::string_view kPatientTimeout = "50ms";
 constexpr int kPatientFrom = 6;
-/// A server cancels an autovacuum worker for whoever has waited for it for deadlock_timeout (1 s by default). Now
-/// and then DDL waits as long.
+/// A server cancels an autovacuum worker for whoever has waited for it for deadlock_timeout (1 s by default).
+/// Now and then DDL waits as long.
 constexpr std::string_view kAutovacuumTimeout = "1200ms";
 constexpr int kAutovacuumEvery = 40;
 /// Locks that no session of this relay holds are freed without its knowledge.
 constexpr auto kRetryUnknown = 20ms;
 constexpr auto kRetryKnown = 500ms;
-constexpr int kUndoTries = 5;  ///< each can only fail by a cancel of its own
+constexpr int kUndoTries = 5;                     ///< each can only fail by a cancel of its own
 constexpr std::size_t kOutputLimit = 256U << 10;  ///< bytes of replies that can be taken back
 
 std::string deadlock_error() {
@@ -117,12 +117,15 @@ void Session::restore_timeouts(bool extended) {
   s.timeouts = SerialState::Timeouts::of_client;
 }
 
-/// Both servers limit their waiting for locks; the client's statement_timeout runs on the master's clock alone.
+/// Both servers limit their waiting for locks; the client's statement_timeout runs on the master's clock
+/// alone.
 void Session::limit_timeouts(int number, bool ddl, bool extended) {
   SerialState& s = *serial_;
   const std::string set = "SET LOCAL lock_timeout = ";
   const bool against_autovacuum = ddl && number % kAutovacuumEvery == 0;
-  const std::string_view master = against_autovacuum ? kAutovacuumTimeout : number > 1 ? kAskingTimeout : kShortTimeout;
+  const std::string_view master = against_autovacuum ? kAutovacuumTimeout
+                                  : number > 1       ? kAskingTimeout
+                                                     : kShortTimeout;
   const std::string_view standby = against_autovacuum       ? kAutovacuumTimeout
                                    : number >= kPatientFrom ? kPatientTimeout
                                    : number > 1             ? kAskingTimeout
@@ -157,7 +160,8 @@ asio::awaitable<void> Session::learn_settings() {
 // Replies that are not passed on as they come.
 
 /// A reply of the master to a unit of the relay's own, or to an attempt.
-void Session::take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role) {
+void Session::take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome,
+                                Unit::Role role) {
   SerialState& s = *serial_;
   if (outcome) {
     (void)rule_.must_wait(*outcome);  // it follows the transaction by the outcomes
@@ -246,11 +250,13 @@ void Session::send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block,
       own_unit_text("SAVEPOINT pgtandem", plan.extended);
       s.own_savepoint = true;
     }
-    if (number > 1 || s.timeouts != SerialState::Timeouts::ours) limit_timeouts(number, plan.statement.kind == StatementKind::ddl, plan.extended);
+    if (number > 1 || s.timeouts != SerialState::Timeouts::ours)
+      limit_timeouts(number, plan.statement.kind == StatementKind::ddl, plan.extended);
   }
   append_attempt(bytes, number > 1);
   // What a deferred constraint has to wait for is waited for here, not at the commit (hard point 16).
-  if (own_block && env_.services.may_defer(database_)) own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", plan.extended);
+  if (own_block && env_.services.may_defer(database_))
+    own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", plan.extended);
   flush_own();
 }
 
@@ -342,14 +348,16 @@ std::string Session::over_a_limit(SteadyTime began) const {
   const auto lock_limit = time_of_setting(s.lock_timeout);
   const auto statement_limit = time_of_setting(s.statement_timeout);
   if (cancelled_) {
-    return build_error_response({pgtandem::Severity::error, "57014", "canceling statement due to user request"});
+    return build_error_response(
+        {pgtandem::Severity::error, "57014", "canceling statement due to user request"});
   }
   if (statement_limit.count() != 0 && waited >= statement_limit) {
     return build_error_response(
         {pgtandem::Severity::error, "57014", "canceling statement due to statement timeout"});
   }
   if (lock_limit.count() != 0 && waited >= lock_limit)
-    return build_error_response({pgtandem::Severity::error, "55P03", "canceling statement due to lock timeout"});
+    return build_error_response(
+        {pgtandem::Severity::error, "55P03", "canceling statement due to lock timeout"});
   return {};
 }
 
@@ -360,9 +368,11 @@ asio::awaitable<bool> Session::stand_aside(const std::vector<std::uint32_t>& pid
   if (!s.order.waits.park(id_, blockers, answer())) co_return true;
   // A second try at once tells who is in the way.
   SteadyTime limit = std::chrono::steady_clock::now();
-  if (number > 1) limit += blockers.empty() ? SteadyTime::duration(kRetryUnknown) : SteadyTime::duration(kRetryKnown);
+  if (number > 1)
+    limit += blockers.empty() ? SteadyTime::duration(kRetryUnknown) : SteadyTime::duration(kRetryKnown);
   wake_at(limit);
-  while (!ended() && !s.let_in && !cancelled_ && std::chrono::steady_clock::now() < limit) co_await s.event.wait();
+  while (!ended() && !s.let_in && !cancelled_ && std::chrono::steady_clock::now() < limit)
+    co_await s.event.wait();
   s.order.waits.unpark(id_);
   co_return false;
 }
@@ -401,7 +411,8 @@ asio::awaitable<void> Session::finish_attempt(const UnitPlan& plan, bool own_blo
     if (!own_block) co_await fail_transaction(plan.extended);
   } else {
     // Both have failed, and nothing is left of either: that they give other reasons is no difference.
-    if (s.master.failed() && s.standby.failed() && (s.master.gave_up() || s.standby.gave_up())) drop_mismatches();
+    if (s.master.failed() && s.standby.failed() && (s.master.gave_up() || s.standby.gave_up()))
+      drop_mismatches();
     judge_mismatches();
   }
   if (ended()) co_return;
@@ -445,8 +456,8 @@ void Session::replace_end_by_error(bool extended) {
   s.output += s.own_error;
 }
 
-/// Runs the deferred checks of the frontend's transaction as a write, before its COMMIT. Inside the gate as an end
-/// afterwards, so that nobody comes between. Where they fail, `refusal` is what the COMMIT has to say.
+/// Runs the deferred checks of the frontend's transaction as a write, before its COMMIT. Inside the gate as
+/// an end afterwards, so that nobody comes between. Where they fail, `refusal` is what the COMMIT has to say.
 asio::awaitable<void> Session::check_deferred(bool extended) {
   SerialState& s = *serial_;
   s.judging = true;

@@ -10,10 +10,10 @@
 
 #include "common/base/secret.h"
 #include "common/config/settings.h"
+#include "server-relay/gate/gates.h"
 #include "server-relay/legs/leg-opener.h"
 #include "server-relay/oids/oid-map.h"
 #include "server-relay/relay/io-thread.h"
-#include "server-relay/gate/gates.h"
 #include "server-relay/replies/matcher.h"
 #include "server-relay/statements/statement.h"
 
@@ -60,8 +60,8 @@ class SessionServices {
   virtual void catalogue_changed(const std::string& database) = 0;
   /// The backends that the master's backend `pid` waits for (pg_blocking_pids); none where that is not known.
   virtual asio::awaitable<std::vector<std::uint32_t>> blockers(std::uint32_t pid) = 0;
-  /// Has the master's backend `pid`, in the statement that it runs, committed nothing yet? False where that is not
-  /// known.
+  /// Has the master's backend `pid`, in the statement that it runs, committed nothing yet? False where that
+  /// is not known.
   virtual asio::awaitable<bool> in_first_transaction(std::uint32_t pid) = 0;
   /// Sets the standby's sequences to the master's values. To be called inside the gate.
   virtual asio::awaitable<void> align_sequences(std::string database) = 0;

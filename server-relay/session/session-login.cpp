@@ -133,8 +133,8 @@ asio::awaitable<bool> Session::pass_cancel_on(const CancelRequest& request) {
   co_return true;
 }
 
-/// Cancels what this session's own backend is doing; no unit begins before the server has closed the request's
-/// connection (hard point 21).
+/// Cancels what this session's own backend is doing; no unit begins before the server has closed the
+/// request's connection (hard point 21).
 asio::awaitable<void> Session::cancel_on_master() {
   ++cancels_;
   Result<Stream> stream = co_await connect_stream(context_, env_.settings.own_postmaster(), kConnectLimit);
@@ -145,8 +145,8 @@ asio::awaitable<void> Session::cancel_on_master() {
 
 asio::awaitable<void> Session::cancel_on_standby() {
   ++cancels_;
-  Result<Stream> stream = co_await env_.legs.open(context_, LegKind::cancel, env_.thread.authority().epoch, client_,
-                                                  kConnectLimit);
+  Result<Stream> stream = co_await env_.legs.open(context_, LegKind::cancel, env_.thread.authority().epoch,
+                                                  client_, kConnectLimit);
   if (stream && !ended()) co_await send_cancel(*stream, standby_key_);
   --cancels_;
   request_event_.notify();

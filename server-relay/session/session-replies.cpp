@@ -93,7 +93,8 @@ ByteSpan Session::take_replies(ByteSpan input) {
       take_serial_reply(*piece, outcome, role);
       continue;
     }
-    if (outcome && serial_ != nullptr && serial_->victim && outcome->sqlstate.view() == "57014" && piece->whole()) {
+    if (outcome && serial_ != nullptr && serial_->victim && outcome->sqlstate.view() == "57014" &&
+        piece->whole()) {
       front_out_.send(ByteSpan(run_begin, run), owner());
       run = 0;
       replace_victims_error();
@@ -127,8 +128,8 @@ Session::Unit* Session::master_unit() {
 }
 
 /// Nobody waits for this reply any more, and its end may be far: as a server whose client is gone, the relay
-/// gives a read up on both, unless the standby has finished it. What may write is left to finish: of two backends
-/// that lose their connection near the end of a statement, one may commit.
+/// gives a read up on both, unless the standby has finished it. What may write is left to finish: of two
+/// backends that lose their connection near the end of a statement, one may commit.
 void Session::limit_draining(std::ptrdiff_t bytes) {
   if (!tracker_.statement_reads()) return;
   drained_ += std::uint64_t(bytes);
@@ -425,7 +426,8 @@ asio::awaitable<void> Session::judge_standby_end() {
 }
 
 void Session::end_as_the_standby_did() {
-  const std::string text = standby_fatal_ == "25P03"   ? "terminating connection due to idle-in-transaction timeout"
+  const std::string text = standby_fatal_ == "25P03"
+                               ? "terminating connection due to idle-in-transaction timeout"
                            : standby_fatal_ == "57P05" ? "terminating connection due to idle-session timeout"
                            : standby_fatal_ == "57P01"
                                ? "terminating connection due to administrator command"
@@ -496,8 +498,8 @@ asio::awaitable<void> Session::probe_then_judge() {
   const Unit& unit = units_.front();
   // A failed probe is remembered as an extension that is over.
   extended_until_ =
-      unit.master_done + (answers ? (unit.master_done - unit.began) * (unit.deferred ? 3 : 1) / 2
-                                  : SteadyTime::duration(1));
+      unit.master_done +
+      (answers ? (unit.master_done - unit.began) * (unit.deferred ? 3 : 1) / 2 : SteadyTime::duration(1));
 }
 
 /// The master's connection ended. What both servers may have done with the unit under way decides what

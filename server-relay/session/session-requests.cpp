@@ -91,7 +91,8 @@ ByteSpan Session::take_requests(ByteSpan input) {
     request_splitter_ = before;
     input = rest;
     // What waits for its plan, or for the gate, is not blocked by what is under way.
-    const bool unplanned = serial_ != nullptr && (serial_->gate_execute || (begins_unit && !serial_->admitted));
+    const bool unplanned =
+        serial_ != nullptr && (serial_->gate_execute || (begins_unit && !serial_->admitted));
     request_blocked_ = verdict == Verdict::hold && !unplanned;
     leave = verdict == Verdict::leave;
     break;

@@ -4,7 +4,8 @@
 ///   attempt  write: inside the gate, under a short lock_timeout and a savepoint or a block of the relay's
 ///            own; tried again where it met a lock (session-attempt.cpp)
 ///   end      COMMIT and the like: through the gate's other class, to both at once
-///   alone    what may commit inside or cannot be repeated: nobody else is inside; the standby gets it when the
+///   alone    what may commit inside or cannot be repeated: nobody else is inside; the standby gets it when
+///   the
 ///            master has finished
 #include <charconv>
 
@@ -20,8 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long a statement that excludes reads waits for those under way. They may wait for someone who waits for it:
-/// then it tries with its short time limit.
+/// How long a statement that excludes reads waits for those under way. They may wait for someone who waits
+/// for it: then it tries with its short time limit.
 constexpr auto kReadsLimit = 100ms;
 /// How often a unit that is alone is looked after while the master runs it.
 constexpr auto kWatchAlone = 50ms;
@@ -127,7 +128,8 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
 
 asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
   SerialState& s = *serial_;
-  const bool may_ask = status_ == 'I' || (status_ == 'T' && !s.strict && s.timeouts == SerialState::Timeouts::of_client);
+  const bool may_ask =
+      status_ == 'I' || (status_ == 'T' && !s.strict && s.timeouts == SerialState::Timeouts::of_client);
   if (!s.settings_known && may_ask && mirrored()) co_await learn_settings();
   if (ended()) co_return;
   const Way way = way_of(plan);
@@ -146,7 +148,8 @@ asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
     co_await settled();
     const bool commits = plan.statement.kind == StatementKind::commit ||
                          plan.statement.kind == StatementKind::prepare_transaction;
-    if (commits && status_ == 'T' && env_.services.may_defer(database_)) co_await check_deferred(plan.extended);
+    if (commits && status_ == 'T' && env_.services.may_defer(database_))
+      co_await check_deferred(plan.extended);
     if (ended()) co_return;
     if (commits && !s.refusal.empty()) {
       co_await refuse_commit(plan);
@@ -189,8 +192,8 @@ void Session::note_plan(const UnitPlan& plan) {
   if (statement.names_settings) s.settings_known = false;
 }
 
-/// Gives the transaction the frontend's own settings back before it runs anything that the relay does not limit,
-/// and keeps the relay's savepoint from hiding the frontend's.
+/// Gives the transaction the frontend's own settings back before it runs anything that the relay does not
+/// limit, and keeps the relay's savepoint from hiding the frontend's.
 void Session::prepare_plain(const UnitPlan& plan) {
   SerialState& s = *serial_;
   const StatementKind kind = plan.statement.kind;
@@ -201,7 +204,8 @@ void Session::prepare_plain(const UnitPlan& plan) {
     own_unit_text("RELEASE SAVEPOINT pgtandem", plan.extended);
     s.own_savepoint = false;
   }
-  if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to) restore_timeouts(plan.extended);
+  if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to)
+    restore_timeouts(plan.extended);
   soften_standby(plan.extended);
   flush_own();
 }
@@ -211,8 +215,8 @@ void Session::soften_standby(bool extended) {
   SerialState& s = *serial_;
   if (!s.soften_standby) return;
   s.soften_standby = false;
-  own_unit_texts("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-                 extended);
+  own_unit_texts("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", extended);
 }
 
 /// What the gate, or those who were in the way, are to call: tells this thread.
@@ -365,7 +369,8 @@ void Session::send_deferred() {
   if (!s.deferring) return;
   s.deferring = false;
   standby_progress_ = std::chrono::steady_clock::now();
-  // What the master gave up for reasons of time (NOWAIT included), or as not serializable, the standby would do.
+  // What the master gave up for reasons of time (NOWAIT included), or as not serializable, the standby would
+  // do.
   const bool gave_up = s.master.gave_up();
   const bool nothing_committed = !s.committed_inside && (!s.calls_code || s.victim_clean);
   s.victim_clean = false;
@@ -380,8 +385,8 @@ void Session::send_deferred() {
   s.deferred = std::string();
 }
 
-/// While the master's backend waits for a lock, the ends of those who hold it may pass beside it. Where one of
-/// them waits for this unit in turn, this one is given up: it is the one that nobody has been told about.
+/// While the master's backend waits for a lock, the ends of those who hold it may pass beside it. Where one
+/// of them waits for this unit in turn, this one is given up: it is the one that nobody has been told about.
 asio::awaitable<void> Session::watch_alone() {
   asio::steady_timer timer(context_);
   while (!ended() && serial_->deferring && serial_->inside == SerialState::Inside::alone) {
@@ -410,9 +415,11 @@ asio::awaitable<void> Session::watch_alone() {
 void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   SerialState& s = *serial_;
   if (unit == nullptr || unit->role == Unit::Role::frontend) s.master.note(outcome);
-  if (outcome.kind == Outcome::Kind::complete && outcome.tag_class == TagClass::commit) s.committed_inside = true;
+  if (outcome.kind == Outcome::Kind::complete && outcome.tag_class == TagClass::commit)
+    s.committed_inside = true;
   const bool gave_up = outcome.kind == Outcome::Kind::error && outcome.sqlstate.view() == "57014";
-  if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr && unit->standby_status == 0)
+  if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr &&
+      unit->standby_status == 0)
     spawn(&Session::cancel_on_standby);
 }
 
@@ -439,7 +446,9 @@ void Session::check_client_stall(SteadyTime now) {
     s.client_moved = now;
   }
   if (now - s.client_moved <= env_.settings.client_stall) return;
-  const std::string text = "pgtandem: the session held up all writers of this database for client_stall, waiting for its own client";
+  const std::string text =
+      "pgtandem: the session held up all writers of this database for client_stall, waiting for its own "
+      "client";
   end_with_error(EndReason::ended_by_relay, {pgtandem::Severity::fatal, "57014", text}, text);
 }
 

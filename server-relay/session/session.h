@@ -29,9 +29,9 @@
 #include "server-relay/session/out-buffer.h"
 #include "server-relay/session/release-rule.h"
 #include "server-relay/session/request-tracker.h"
+#include "server-relay/session/serial-state.h"
 #include "server-relay/session/session-environment.h"
 #include "server-relay/session/session-oids.h"
-#include "server-relay/session/serial-state.h"
 
 namespace pgtandem {
 
@@ -268,7 +268,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   int cancels_ = 0;
   bool cancelled_ = false;  ///< a cancel request came while the unit under way was decided by the relay
   std::unique_ptr<SerialState> serial_;  ///< only in discipline serial with a standby
-  SteadyTime standby_progress_{};  ///< when the standby leg last moved
+  SteadyTime standby_progress_{};        ///< when the standby leg last moved
   std::uint64_t standby_written_seen_ = 0;
   SessionOids oids_;
   std::shared_ptr<const std::atomic<std::uint64_t>> oids_version_;

@@ -14,7 +14,8 @@ std::string_view up_to_zero(std::string_view text) {
 
 bool says(std::string_view text, std::string_view lower_case_word) {
   const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? char(a + 32) : a) == b; };
-  return std::search(text.begin(), text.end(), lower_case_word.begin(), lower_case_word.end(), same) != text.end();
+  return std::search(text.begin(), text.end(), lower_case_word.begin(), lower_case_word.end(), same) !=
+         text.end();
 }
 
 /// Or a text that hides its beginning behind a comment.
@@ -22,13 +23,15 @@ bool begins_with_call(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n;");
   if (begin == std::string_view::npos) return false;
   const std::string_view word = text.substr(begin, 4);
-  return says(word, "call") || says(word.substr(0, 2), "do") || word.starts_with("--") || word.starts_with("/*");
+  return says(word, "call") || says(word.substr(0, 2), "do") || word.starts_with("--") ||
+         word.starts_with("/*");
 }
 
 /// What holds for several statements that are sent together.
 UnitStatement both(const UnitStatement& a, const UnitStatement& b) {
   const auto harmless = [](const UnitStatement& s) {
-    return s.kind == StatementKind::read || s.kind == StatementKind::session || s.kind == StatementKind::empty;
+    return s.kind == StatementKind::read || s.kind == StatementKind::session ||
+           s.kind == StatementKind::empty;
   };
   UnitStatement sum = a;
   sum.kind = harmless(a) && harmless(b) ? StatementKind::read : StatementKind::opaque;
@@ -63,8 +66,9 @@ UnitPlan UnitPlanner::plan(ByteSpan input) {
     if (!piece || !piece->whole()) break;
     const std::size_t end = input.size() - rest.size();
     const bool simple = piece->type == 'Q' || piece->type == 'F';
-    const bool extended = piece->type == 'P' || piece->type == 'B' || piece->type == 'D' || piece->type == 'E' ||
-                          piece->type == 'C' || piece->type == 'H' || piece->type == 'S';
+    const bool extended = piece->type == 'P' || piece->type == 'B' || piece->type == 'D' ||
+                          piece->type == 'E' || piece->type == 'C' || piece->type == 'H' ||
+                          piece->type == 'S';
     plan.extended = plan.extended || !simple;
     plan.size = end;
     // Terminate, strays of a COPY and nonsense are the server's business.

@@ -2,8 +2,8 @@
 /// frontend's messages, has their statements classified, and remembers prepared statements, portals and
 /// cursors by name. Pure; one per session.
 ///
-/// PostgreSQL manual, "Message Flow": "Simple Query", "Extended Query", "Pipelining". Statements of PREPARE and
-/// of Parse share one name space, so do cursors and portals ("Extended Query", PREPARE, DECLARE).
+/// PostgreSQL manual, "Message Flow": "Simple Query", "Extended Query", "Pipelining". Statements of PREPARE
+/// and of Parse share one name space, so do cursors and portals ("Extended Query", PREPARE, DECLARE).
 #pragma once
 #include <functional>
 #include <map>
@@ -41,7 +41,7 @@ struct UnitPlan {
   bool extended = false;
   std::size_t executes = 0;
   std::vector<std::string> prepares;  ///< names that its Parse messages give
-  UnitStatement statement;  ///< the one it runs; of several, what holds for all of them together
+  UnitStatement statement;            ///< the one it runs; of several, what holds for all of them together
 };
 
 class UnitPlanner {

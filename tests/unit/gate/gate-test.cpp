@@ -1,9 +1,10 @@
 #include "server-relay/gate/gate.h"
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <random>
 #include <set>
+
+#include <catch2/catch.hpp>
 
 using namespace pgtandem;
 
