@@ -39,10 +39,6 @@ constexpr auto kRetryKnown = 500ms;
 constexpr int kUndoTries = 5;                     ///< each can only fail by a cancel of its own
 constexpr std::size_t kOutputLimit = 256U << 10;  ///< bytes of replies that can be taken back
 
-std::string deadlock_error() {
-  return build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
-}
-
 /// "500ms", "2s", "1min", "1h", "1d" or a number of milliseconds, as SHOW gives it; 0: no limit.
 std::chrono::milliseconds time_of_setting(std::string_view text) {
   std::int64_t number = 0;
@@ -181,7 +177,9 @@ void Session::take_serial_reply(const MessagePiece& piece, const std::optional<O
   if (piece.type == 'Z') return;
   if (piece.type == 'C' && piece.first) s.last_complete = s.output.size();
   s.output.append(as_text(piece.wire));
-  if (s.output.size() > kOutputLimit) spill();
+  // What ends the statement waits for the commit, whatever its rows did (R1).
+  const bool ends = piece.type == 'C' || piece.type == 'E' || piece.type == 's' || piece.type == 'I';
+  if (!ends && s.output.size() > kOutputLimit) spill();
 }
 
 /// DataRow: count:int16 { length:int32 value }* ("Message Formats").
@@ -206,6 +204,10 @@ void Session::spill() {
 }
 
 // Attempts.
+
+std::string Session::deadlock_error() {
+  return build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
+}
 
 /// Sends the unit as it came. `again`: it is known to everybody but the servers.
 void Session::append_attempt(ByteSpan bytes, bool again) {

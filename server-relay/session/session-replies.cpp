@@ -97,7 +97,7 @@ ByteSpan Session::take_replies(ByteSpan input) {
         piece->whole()) {
       front_out_.send(ByteSpan(run_begin, run), owner());
       run = 0;
-      replace_victims_error();
+      replace_victims_error(*piece, outcome);
       continue;
     }
     if (may_pass(*piece, outcome)) {

@@ -5,10 +5,7 @@
 ///            own; tried again where it met a lock (session-attempt.cpp)
 ///   end      COMMIT and the like: through the gate's other class, to both at once
 ///   alone    what may commit inside or cannot be repeated: nobody else is inside; the standby gets it when
-///   the
-///            master has finished
-#include <charconv>
-
+///            the master has finished
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
@@ -423,15 +420,16 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
     spawn(&Session::cancel_on_standby);
 }
 
-/// The unit that was alone was given up for the sake of one that waited for it.
-void Session::replace_victims_error() {
-  const std::string error = build_error_response({pgtandem::Severity::error, "40P01", "deadlock detected"});
+/// The unit that was alone was given up for the sake of one that waited for it; the error waits for what the
+/// master's own would have waited for.
+void Session::replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome) {
+  const std::string error = deadlock_error();
+  MessagePiece replaced = piece;
+  replaced.wire = as_bytes(error);
+  replaced.body = replaced.wire.subspan(MessageSplitter::kHeaderSize);
+  replaced.body_size = std::uint32_t(replaced.body.size());
   serial_->victim = false;
-  if (held_.empty()) {
-    front_out_.send(as_bytes(error), owner());
-    return;
-  }
-  held_.append(as_bytes(error));
+  if (may_pass(replaced, outcome)) front_out_.send(replaced.wire, owner());
 }
 
 /// Nobody holds the gate for ever (hard point 19): what waits for its own client has `client_stall`.

@@ -150,7 +150,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> watch_alone();
   void check_client_stall(SteadyTime now);
   void note_serial_outcome(const Outcome& outcome, const Unit* unit);
-  void replace_victims_error();
+  void replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome);
+  static std::string deadlock_error();
 
   // session-attempt.cpp
   void own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended);
