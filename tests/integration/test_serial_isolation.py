@@ -462,6 +462,17 @@ def test_a_client_that_never_reads_its_rows(world, line, extended):
     others_write(world)
 
 
+def test_a_long_reply_does_not_say_done_before_the_commit(world, line):
+    """More rows than the relay keeps go out as they come; the tag waits for the COMMIT, which a deferred constraint refuses."""
+    client = line()
+    client.send(wire.query("CREATE TABLE long_reply (v int UNIQUE DEFERRABLE INITIALLY DEFERRED, filler text)"))
+    client.until_ready()
+    client.send(wire.query("INSERT INTO long_reply SELECT 1 + i % 19999, repeat('x', 50) FROM generate_series(1, 20000) i RETURNING *"))
+    messages = client.until_ready(raise_errors=False)
+    assert wire.tags(messages) == []
+    assert error(messages) == "23505" and wire.kinds(messages).count("D") == 20000
+
+
 def test_execute_and_flush_without_sync(world, line):
     """A statement of which the client has not yet sent the Sync: the others write, on other rows, and it ends in order."""
     open_ended = line()
