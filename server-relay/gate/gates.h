@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server-relay/gate/gate.h"
+#include "server-relay/gate/lock-forecast.h"
 #include "server-relay/gate/waits.h"
 
 namespace pgtandem {
@@ -16,6 +17,7 @@ namespace pgtandem {
 struct DatabaseOrder {
   Gate gate;
   Waits waits;
+  LockForecast forecast;
 };
 
 /// Thread-safe. A database's order lives as long as the relay.

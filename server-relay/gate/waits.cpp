@@ -13,6 +13,11 @@ bool Waits::park(std::uint64_t session, std::vector<std::uint64_t> blockers, Ret
   return true;
 }
 
+void Waits::park_behind(std::uint64_t session, std::uint64_t holder, Retry retry) {
+  const std::lock_guard lock(mutex_);
+  parked_.insert_or_assign(session, Parked{{}, holder, ++count_, std::move(retry)});
+}
+
 bool Waits::Parked::waits_for(std::uint64_t session) const {
   return behind == session || std::ranges::find(blockers, session) != blockers.end();
 }

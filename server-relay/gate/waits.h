@@ -23,6 +23,8 @@ class Waits {
   /// Parks `session` behind `blockers`. False: it would close a cycle of parked sessions, and is not parked.
   /// With no blockers it waits for any session to move. Who is parked again keeps its place in time.
   [[nodiscard]] bool park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry);
+  /// Parks it behind `holder`, which is only a guess.
+  void park_behind(std::uint64_t session, std::uint64_t holder, Retry retry);
   /// Not parked any more: it tries again, or gives up.
   void unpark(std::uint64_t session);
   /// `session` has freed locks: those parked behind it try again.

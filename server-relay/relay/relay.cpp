@@ -14,7 +14,6 @@
 #include "server-relay/session/pass-on-session.h"
 #include "server-relay/session/raw-session.h"
 #include "server-relay/session/session.h"
-#include "server-relay/statements/classify.h"
 
 namespace pgtandem {
 namespace {
@@ -297,11 +296,6 @@ std::shared_ptr<const std::atomic<std::uint64_t>> Relay::oids_version(const std:
 
 void Relay::oids_changed(const std::string& database) {
   oids_.mark_dirty(database);
-}
-
-Statement Relay::classify(const std::string& database, std::string_view text, bool unproven) {
-  const std::shared_ptr<const StatementCatalogue> catalogue = statements_.current(database);
-  return pgtandem::classify(text, unproven ? nullptr : catalogue.get());
 }
 
 asio::awaitable<std::vector<std::uint32_t>> Relay::blockers(std::uint32_t pid) {

@@ -60,8 +60,9 @@ class Relay final : public Floor, public SessionServices {
   std::shared_ptr<const std::atomic<std::uint64_t>> oids_version(const std::string& database) override;
   void oids_changed(const std::string& database) override;
   Gates& gates() override { return gates_; }
-  Statement classify(const std::string& database, std::string_view text, bool unproven) override;
-  bool may_defer(const std::string& database) override { return statements_.may_defer(database); }
+  SharedCatalogue& statement_catalogue(const std::string& database) override {
+    return statements_.of(database);
+  }
   void catalogue_changed(const std::string& database) override { statements_.drop(database); }
   asio::awaitable<std::vector<std::uint32_t>> blockers(std::uint32_t pid) override;
   asio::awaitable<bool> in_first_transaction(std::uint32_t pid) override;

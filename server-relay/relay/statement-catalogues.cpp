@@ -53,19 +53,70 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
 }  // namespace
 
 struct StatementCatalogues::State {
-  struct Entry {
-    DatabaseFacts facts;
-    std::uint64_t drops = 0;
-    bool loading = false;
-    std::chrono::steady_clock::time_point not_before{};
-  };
   State(asio::any_io_executor its_executor, ServiceConnection& its_server)
       : executor(std::move(its_executor)), server(its_server) {}
 
   asio::any_io_executor executor;
   ServiceConnection& server;
   std::mutex mutex;
-  std::map<std::string, Entry, std::less<>> entries;
+  std::map<std::string, std::unique_ptr<Entry>, std::less<>> entries;
+};
+
+class StatementCatalogues::Entry final : public SharedCatalogue {
+ public:
+  Entry(std::shared_ptr<State> state, std::string database)
+      : state_(std::move(state)), database_(std::move(database)) {}
+
+  const std::string& database() const { return database_; }
+
+  std::shared_ptr<const StatementCatalogue> current() override {
+    const std::shared_ptr<State> state = state_.lock();
+    {
+      const std::lock_guard lock(mutex_);
+      if (catalogue_ != nullptr || loading_ || state == nullptr || !state->server.configured())
+        return catalogue_;
+      if (std::chrono::steady_clock::now() < not_before_) return nullptr;
+      loading_ = true;
+    }
+    load(state, *this);
+    return nullptr;
+  }
+
+  void drop() {
+    const std::lock_guard lock(mutex_);
+    catalogue_ = nullptr;
+    may_defer_ = true;
+    ++drops_;
+    ++version_;
+  }
+
+  std::uint64_t drops() const {
+    const std::lock_guard lock(mutex_);
+    return drops_;
+  }
+
+  /// What a load found that saw `drops` when it began. True: it has to begin again.
+  bool take(const Loaded& loaded, std::uint64_t drops) {
+    const std::lock_guard lock(mutex_);
+    loading_ = drops_ != drops;
+    if (!loaded) {
+      not_before_ = std::chrono::steady_clock::now() + kRetryAfter;
+    } else if (!loading_) {
+      catalogue_ = loaded->catalogue;
+      may_defer_ = loaded->may_defer;
+      ++version_;
+    }
+    return loading_;
+  }
+
+ private:
+  const std::weak_ptr<State> state_;
+  const std::string database_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const StatementCatalogue> catalogue_;
+  std::uint64_t drops_ = 0;
+  bool loading_ = false;
+  std::chrono::steady_clock::time_point not_before_{};
 };
 
 StatementCatalogues::StatementCatalogues(asio::any_io_executor executor, ServiceConnection& server)
@@ -73,70 +124,41 @@ StatementCatalogues::StatementCatalogues(asio::any_io_executor executor, Service
 
 StatementCatalogues::~StatementCatalogues() = default;
 
-std::shared_ptr<const StatementCatalogue> StatementCatalogues::current(const std::string& database) {
-  {
-    const std::lock_guard lock(state_->mutex);
-    State::Entry& entry = state_->entries[database];
-    const bool known = entry.facts.catalogue != nullptr;
-    if (known || entry.loading || !state_->server.configured()) return entry.facts.catalogue;
-    if (std::chrono::steady_clock::now() < entry.not_before) return nullptr;
-    entry.loading = true;
-  }
-  load(state_, database);
-  return nullptr;
+SharedCatalogue& StatementCatalogues::of(const std::string& database) {
+  const std::lock_guard lock(state_->mutex);
+  std::unique_ptr<Entry>& entry = state_->entries[database];
+  if (entry == nullptr) entry = std::make_unique<Entry>(state_, database);
+  return *entry;
 }
 
-void StatementCatalogues::load(const std::shared_ptr<State>& state, const std::string& database) {
-  std::uint64_t drops = 0;
-  {
-    const std::lock_guard lock(state->mutex);
-    drops = state->entries[database].drops;
-  }
+void StatementCatalogues::load(const std::shared_ptr<State>& state, Entry& entry) {
+  const std::uint64_t drops = entry.drops();
   const auto result = std::make_shared<Loaded>(Error{"not read"});
   const auto read = [](std::shared_ptr<State> its, std::string of,
                        std::shared_ptr<Loaded> into) -> asio::awaitable<void> {
     *into = co_await read_statement_catalogue(its->server, std::move(of));
   };
-  asio::co_spawn(state->executor, read(state, database, result),
-                 [state, database, drops, result](std::exception_ptr thrown) {
-                   bool again = false;
-                   {
-                     const std::lock_guard lock(state->mutex);
-                     State::Entry& entry = state->entries[database];
-                     again = entry.drops != drops;
-                     entry.loading = again;
-                     if (!thrown && *result && !again) entry.facts = **result;
-                     if (thrown || !*result)
-                       entry.not_before = std::chrono::steady_clock::now() + kRetryAfter;
-                   }
-                   if (thrown || !*result) {
+  asio::co_spawn(state->executor, read(state, entry.database(), result),
+                 [state, &entry, drops, result](std::exception_ptr thrown) {
+                   if (thrown) *result = Error{"an internal error"};
+                   const bool again = entry.take(*result, drops);
+                   if (!*result) {
                      log::warning("statement-catalogue-unread",
-                                  {{"database", database},
-                                   {"error", thrown ? std::string("an internal error") : result->error()}});
+                                  {{"database", entry.database()}, {"error", result->error()}});
                    }
-                   if (again) load(state, database);
+                   if (again) load(state, entry);
                  });
 }
 
 void StatementCatalogues::drop(const std::string& database) {
   const std::lock_guard lock(state_->mutex);
-  State::Entry& entry = state_->entries[database];
-  entry.facts = {};
-  ++entry.drops;
-}
-
-bool StatementCatalogues::may_defer(const std::string& database) {
-  const std::lock_guard lock(state_->mutex);
   const auto entry = state_->entries.find(database);
-  return entry == state_->entries.end() || entry->second.facts.may_defer;
+  if (entry != state_->entries.end()) entry->second->drop();
 }
 
 void StatementCatalogues::drop_all() {
   const std::lock_guard lock(state_->mutex);
-  for (auto& [database, entry] : state_->entries) {
-    entry.facts = {};
-    ++entry.drops;
-  }
+  for (auto& [database, entry] : state_->entries) entry->drop();
 }
 
 }  // namespace pgtandem

@@ -13,7 +13,7 @@
 #include <asio/any_io_executor.hpp>
 
 #include "server-relay/service/service-connection.h"
-#include "server-relay/statements/statement-catalogue.h"
+#include "server-relay/statements/database-statements.h"
 
 namespace pgtandem {
 
@@ -23,16 +23,15 @@ class StatementCatalogues {
   StatementCatalogues(asio::any_io_executor executor, ServiceConnection& server);
   ~StatementCatalogues();
 
-  /// Never waits; null while there is none.
-  std::shared_ptr<const StatementCatalogue> current(const std::string& database);
-  /// Deferrable constraints or constraint triggers exist; true while that is not known.
-  bool may_defer(const std::string& database);
+  /// Lives as long as this object.
+  SharedCatalogue& of(const std::string& database);
   void drop(const std::string& database);
   void drop_all();
 
  private:
+  class Entry;
   struct State;
-  static void load(const std::shared_ptr<State>& state, const std::string& database);
+  static void load(const std::shared_ptr<State>& state, Entry& entry);
   std::shared_ptr<State> state_;
 };
 

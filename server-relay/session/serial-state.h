@@ -12,12 +12,17 @@
 #include "server-relay/gate/gates.h"
 #include "server-relay/replies/outcome.h"
 #include "server-relay/session/unit-planner.h"
+#include "server-relay/statements/database-statements.h"
 
 namespace pgtandem {
 
 struct SerialState {
-  SerialState(asio::io_context& context, DatabaseOrder& order_of_database, UnitPlanner::Classify classify)
-      : event(context), order(order_of_database), planner(std::move(classify)) {}
+  SerialState(asio::io_context& context, DatabaseOrder& order_of_database,
+              DatabaseStatements& statements_of_database, UnitPlanner::Classify classify)
+      : event(context),
+        order(order_of_database),
+        statements(statements_of_database),
+        planner(std::move(classify)) {}
 
   /// Where the session is with respect to its database's gate.
   enum class Inside { outside, write, end, alone };
@@ -26,6 +31,7 @@ struct SerialState {
 
   Wakeup event;  ///< let in; both legs done; time to try again
   DatabaseOrder& order;
+  DatabaseStatements& statements;
   UnitPlanner planner;
 
   // The gate.
@@ -51,6 +57,9 @@ struct SerialState {
   bool serializable = false;    ///< and the master judges it
   bool soften_standby = false;  ///< the standby's side of it has still to be told
   bool catalogue_changed = false;
+  bool failed_in_block = false;         ///< and those who wait for its locks have not been told yet
+  std::vector<std::uint64_t> row_keys;  ///< what the forecast has of it
+  std::string begin_bytes;              ///< the unit that began it, while nothing else has been done in it
 
   // The frontend's settings, as far as the relay has to answer for them.
   bool settings_known = false;
@@ -79,9 +88,27 @@ struct SerialState {
   Reply master, standby;
   bool judging = false;  ///< differences wait until the attempt is judged as a whole
 
+  /// What goes in front of the frontend's next unit.
+  struct Prefix {
+    std::string to_master, to_standby;
+    std::uint32_t replies = 0;  ///< of each leg, to be dropped
+    bool extended = false;
+    void clear() {
+      to_master.clear();
+      to_standby.clear();
+      replies = 0;
+    }
+  };
+  Prefix prefix;
+  /// How much of one unit's prefix is still to be answered.
+  struct PrefixReplies {
+    std::uint32_t of_master = 0, of_standby = 0;
+    bool extended = false;  ///< the unit ends with a Sync
+  };
+
   std::string output;                ///< the master's replies to the attempt, for the frontend
   std::size_t last_complete = 0;     ///< where its last CommandComplete begins
-  bool prefix_failed = false;        ///< what the relay sent before it (a cancel may hit anything)
+  std::uint64_t rows = 0;            ///< in the tag of the master's reply to the attempt
   bool unit_failed = false;          ///< the frontend's own statement, not the check of deferred constraints
   bool spilled = false;              ///< some of it has gone out: it cannot be tried again
   std::string refusal;               ///< an ErrorResponse for a COMMIT that is not sent
@@ -99,6 +126,14 @@ struct SerialState {
   bool committed_inside = false;       ///< a tag said so
   bool forgiving = false;              ///< the standby was not given what the master gave up
 
+  /// A unit begins: what was to go in front of it does.
+  void take_prefix(PrefixReplies& replies) {
+    if (prefix.replies == 0) return;
+    replies = {prefix.replies, prefix.replies, prefix.extended};
+    to_master += prefix.to_master;
+    to_standby += prefix.to_standby;
+    prefix.clear();
+  }
   void begin_unit() {
     master = standby = {};
     committed_inside = forgiving = false;

@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,7 +16,7 @@
 #include "server-relay/oids/oid-map.h"
 #include "server-relay/relay/io-thread.h"
 #include "server-relay/replies/matcher.h"
-#include "server-relay/statements/statement.h"
+#include "server-relay/statements/database-statements.h"
 
 namespace pgtandem {
 
@@ -52,10 +53,7 @@ class SessionServices {
 
   // Discipline serial.
   virtual Gates& gates() = 0;
-  /// What a text may do; with `unproven` nothing is taken from the catalogue, which is not true any more.
-  virtual Statement classify(const std::string& database, std::string_view text, bool unproven) = 0;
-  /// Has the database deferrable constraints or constraint triggers? True where that is not known.
-  virtual bool may_defer(const std::string& database) = 0;
+  virtual SharedCatalogue& statement_catalogue(const std::string& database) = 0;
   /// DDL was committed.
   virtual void catalogue_changed(const std::string& database) = 0;
   /// The backends that the master's backend `pid` waits for (pg_blocking_pids); none where that is not known.
@@ -75,6 +73,15 @@ struct SessionEnvironment {
   const AccessList& access;
   CancelRegistry& cancels;
   SessionServices& services;
+  /// Of the databases that a session of this thread has used.
+  std::map<std::string, std::unique_ptr<DatabaseStatements>, std::less<>> statements = {};
+
+  DatabaseStatements& statements_of(const std::string& database) {
+    std::unique_ptr<DatabaseStatements>& entry = statements[database];
+    if (entry == nullptr)
+      entry = std::make_unique<DatabaseStatements>(services.statement_catalogue(database));
+    return *entry;
+  }
 };
 
 }  // namespace pgtandem

@@ -211,6 +211,7 @@ asio::awaitable<bool> Session::login_at_master() {
       if (const Result<BackendKey> key = parse_backend_key(body)) master_key_ = *key;
     }
     login_->held += *message;
+    if (message->front() == 'S') note_parameter(as_bytes(*message).subspan(MessageSplitter::kHeaderSize));
     if (type == 'Z') co_return true;
   }
   co_return false;

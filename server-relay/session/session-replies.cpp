@@ -70,12 +70,18 @@ ByteSpan Session::take_replies(ByteSpan input) {
   const std::byte* run_begin = begin;
   std::size_t run = 0;
   while (std::optional<MessagePiece> piece = master_splitter_.next(input)) {
+    Unit* const of = master_unit();
+    if (of != nullptr && of->prefix.of_master != 0 &&
+        take_prefix_reply(of->prefix.of_master, of->prefix.extended, master_out_, *piece)) {
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      continue;
+    }
     const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
     if (oids_.active()) oids_.on_master_reply(*piece);
-    const Unit* const of = master_unit();
+    if (piece->type == 'S' && piece->whole()) note_parameter(piece->body);
     const Unit::Role role = of != nullptr ? of->role : Unit::Role::frontend;
-    if (master_units_ < first_unit_ + units_.size())
-      units_[std::size_t(master_units_ - first_unit_)].master_bytes += piece->wire.size();
+    if (of != nullptr) of->master_bytes += piece->wire.size();
     if (outcome && outcome->fatal) {
       // The backend is going away. What that means is judged when its connection ends.
       farewell_ = piece->whole() ? std::string(as_text(piece->wire))
@@ -125,6 +131,18 @@ ByteSpan Session::take_replies(ByteSpan input) {
 Session::Unit* Session::master_unit() {
   const bool in_unit = master_units_ < first_unit_ + units_.size();
   return in_unit ? &units_[std::size_t(master_units_ - first_unit_)] : nullptr;
+}
+
+/// ParameterStatus: name value ("Message Formats"). Two of them say how the server reads texts.
+void Session::note_parameter(ByteSpan body) {
+  const std::string_view text = as_text(body);
+  const std::size_t name_size = text.find('\0');
+  if (name_size == std::string_view::npos) return;
+  const std::string_view name = text.substr(0, name_size);
+  std::string_view value = text.substr(name_size + 1);
+  value = value.substr(0, value.find('\0'));
+  if (name == "standard_conforming_strings") dialect_.standard_strings = value == "on";
+  if (name == "client_encoding") dialect_.ascii_safe = encoding_is_ascii_safe(value);
 }
 
 /// Nobody waits for this reply any more, and its end may be far: as a server whose client is gone, the relay
@@ -261,9 +279,16 @@ asio::awaitable<void> Session::standby_loop() {
 
 ByteSpan Session::take_standby_replies(ByteSpan input) {
   while (std::optional<MessagePiece> piece = standby_splitter_.next(input)) {
-    const std::optional<Outcome> outcome = standby_reader_.on_piece(*piece);
     const std::uint64_t unit = matcher_.units(Leg::standby);
-    if (unit >= first_unit_ && unit < first_unit_ + units_.size()) {
+    const bool known = unit >= first_unit_ && unit < first_unit_ + units_.size();
+    if (known) {
+      SerialState::PrefixReplies& prefix = units_[std::size_t(unit - first_unit_)].prefix;
+      if (prefix.of_standby != 0 &&
+          take_prefix_reply(prefix.of_standby, prefix.extended, standby_out_, *piece))
+        continue;
+    }
+    const std::optional<Outcome> outcome = standby_reader_.on_piece(*piece);
+    if (known) {
       Unit& current = units_[std::size_t(unit - first_unit_)];
       current.standby_bytes += piece->wire.size();
       if (outcome) note_standby_outcome(current, *outcome);

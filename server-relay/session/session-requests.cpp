@@ -125,12 +125,20 @@ void Session::push_unit(Unit::Role role) {
   unit.role = role;
   unit.deferred = serial_ != nullptr && serial_->deferring;
   unit.began = std::chrono::steady_clock::now();
+  if (serial_ != nullptr) serial_->take_prefix(unit.prefix);
   units_.push_back(std::move(unit));
   extended_until_ = {};
 }
 
 void Session::send_to_legs(ByteSpan run) {
   if (run.empty()) return;
+  if (serial_ != nullptr && !serial_->to_master.empty()) {  // behind its prefix, in one write
+    serial_->to_master.append(as_text(run));
+    serial_->to_standby.append(oids_.active() ? std::string_view(for_standby_) : as_text(run));
+    for_standby_.clear();
+    flush_own();
+    return;
+  }
   master_out_.send(run, owner());
   send_to_standby(oids_.active() ? as_bytes(for_standby_) : run);
   for_standby_.clear();

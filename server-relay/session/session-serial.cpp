@@ -34,10 +34,12 @@ bool is_gated(StatementKind kind) {
 
 void Session::begin_serial() {
   if (env_.settings.discipline != Discipline::serial || !mirrored()) return;
-  const auto classify = [this](std::string_view text) {
-    return env_.services.classify(database_, text, serial_->catalogue_changed);
+  DatabaseStatements& statements = env_.statements_of(database_);
+  const auto classify = [this, &statements](std::string_view text) {
+    return statements.classify(text, serial_->catalogue_changed, dialect_);
   };
-  serial_ = std::make_unique<SerialState>(context_, env_.services.gates().of(database_), classify);
+  serial_ =
+      std::make_unique<SerialState>(context_, env_.services.gates().of(database_), statements, classify);
   env_.services.gates().add_backends(id_, master_key_.pid, standby_key_.pid);
 }
 
@@ -50,7 +52,7 @@ void Session::leave_serial() {
   serial_->reading = false;
   serial_->order.waits.unpark(id_);
   env_.services.gates().remove_backends(master_key_.pid, standby_key_.pid);
-  serial_->order.waits.moved(id_);
+  freed_locks();
   serial_->event.notify();
 }
 
@@ -135,6 +137,7 @@ asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
     co_await run_attempts(plan);
     co_return;
   }
+  keep_begin(plan);
   prepare_plain(plan);
   s.calls_code = plan.statement.calls_code;
   s.alone_moves_sequences = plan.statement.may_use_sequences;
@@ -145,8 +148,7 @@ asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
     co_await settled();
     const bool commits = plan.statement.kind == StatementKind::commit ||
                          plan.statement.kind == StatementKind::prepare_transaction;
-    if (commits && status_ == 'T' && env_.services.may_defer(database_))
-      co_await check_deferred(plan.extended);
+    if (commits && status_ == 'T' && s.statements.may_defer()) co_await check_deferred(plan);
     if (ended()) co_return;
     if (commits && !s.refusal.empty()) {
       co_await refuse_commit(plan);
@@ -189,6 +191,17 @@ void Session::note_plan(const UnitPlan& plan) {
   if (statement.names_settings) s.settings_known = false;
 }
 
+/// The first write behind a BEGIN needs no savepoint: both can begin again.
+void Session::keep_begin(const UnitPlan& plan) {
+  constexpr std::size_t kLongest = 256;
+  SerialState& s = *serial_;
+  s.begin_bytes.clear();
+  const bool can_be_repeated = plan.statement.kind == StatementKind::begin && status_ == 'I' &&
+                               plan.completeness == UnitPlan::Completeness::whole && plan.executes == 1 &&
+                               plan.prepares.empty() && plan.size <= kLongest;
+  if (can_be_repeated) s.begin_bytes = front_kept_.substr(0, plan.size);
+}
+
 /// Gives the transaction the frontend's own settings back before it runs anything that the relay does not
 /// limit, and keeps the relay's savepoint from hiding the frontend's.
 void Session::prepare_plain(const UnitPlan& plan) {
@@ -198,22 +211,12 @@ void Session::prepare_plain(const UnitPlan& plan) {
   const bool end = kind == StatementKind::commit || kind == StatementKind::rollback;
   const bool names_savepoint = kind == StatementKind::savepoint || kind == StatementKind::release;
   if (s.own_savepoint && names_savepoint) {
-    own_unit_text("RELEASE SAVEPOINT pgtandem", plan.extended);
+    add_prefix("RELEASE SAVEPOINT pgtandem", plan.extended);
     s.own_savepoint = false;
   }
   if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to)
     restore_timeouts(plan.extended);
   soften_standby(plan.extended);
-  flush_own();
-}
-
-/// The master alone judges what is serializable (design page 2, rule 8).
-void Session::soften_standby(bool extended) {
-  SerialState& s = *serial_;
-  if (!s.soften_standby) return;
-  s.soften_standby = false;
-  own_unit_texts("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", extended);
 }
 
 /// What the gate, or those who were in the way, are to call: tells this thread.
@@ -304,6 +307,7 @@ void Session::on_units_settled() {
   SerialState& s = *serial_;
   s.event.notify();
   if (s.judging) return;
+  if (s.failed_in_block) freed_locks();
   if (s.reading) {
     s.reading = false;
     s.order.gate.leave_read();
@@ -316,7 +320,15 @@ void Session::on_units_settled() {
   }
   const bool was_write = s.inside == SerialState::Inside::write;
   leave_gate();
-  if (!was_write) s.order.waits.moved(id_);
+  if (!was_write) freed_locks();
+}
+
+/// The transaction has ended, or failed, or has gone back to a savepoint: those behind it may try.
+void Session::freed_locks() {
+  SerialState& s = *serial_;
+  s.failed_in_block = false;
+  s.order.forecast.drop(id_, s.row_keys);
+  s.order.waits.moved(id_);
 }
 
 /// The master has answered a unit of the frontend's: what that says about the transaction.
@@ -333,6 +345,9 @@ void Session::on_client_unit(char status, bool failed) {
   } else if (failed || status == 'E') {
     s.own_savepoint = false;
     s.timeouts = SerialState::Timeouts::unknown;
+    // A server frees row locks at the error (design page 2, rule 7).
+    s.failed_in_block = !s.row_keys.empty() || s.wrote;
+    if (s.failed_in_block && units_.empty()) freed_locks();
   }
 }
 
@@ -344,7 +359,7 @@ asio::awaitable<void> Session::leave_aligned() {
   s.aligning = false;
   if (ended()) co_return;
   leave_gate();
-  s.order.waits.moved(id_);
+  freed_locks();
   s.event.notify();
   request_event_.notify();
 }
@@ -376,6 +391,7 @@ void Session::send_deferred() {
     if (status_of_master_ == 'E' && status_ == 'I') text.insert(0, "BEGIN; ");
     s.deferred = build_message('Q', text + '\0');
     s.forgiving = true;
+    for (std::size_t i = 0; i < units_.size(); ++i) units_[i].prefix.of_standby = 0;
   }
   if (standby_state_ == StandbyState::live && !s.deferred.empty())
     standby_out_.send(as_bytes(s.deferred), owner());

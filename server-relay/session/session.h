@@ -8,6 +8,8 @@
 ///   session-replies.cpp   m->f, s->compared, and what is released when
 ///   session-serial.cpp    discipline serial: what a unit needs before it is sent
 ///   session-attempt.cpp   and writes that are tried again where they met a lock
+///   session-commit.cpp    how those end: checks before a COMMIT, the relay's own COMMIT, what is delivered
+///   session-own-units.cpp statements of the relay's own in the legs
 #pragma once
 #include <atomic>
 #include <memory>
@@ -67,6 +69,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
       attempt,   ///< the frontend's, but it may be undone and sent again
     };
     Role role = Role::frontend;
+    SerialState::PrefixReplies prefix;
     bool deferred = false;  ///< the standby began when the master had finished
     SteadyTime began{};
     SteadyTime master_done{};
@@ -132,8 +135,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   Way way_of(const UnitPlan& plan) const;
   asio::awaitable<void> admit_unit(const UnitPlan& plan);
   void note_plan(const UnitPlan& plan);
+  void keep_begin(const UnitPlan& plan);
   void prepare_plain(const UnitPlan& plan);
-  void soften_standby(bool extended);
   std::function<void()> answer();
   asio::awaitable<void> enter_gate(GateMode mode, bool excludes_reads);
   void leave_gate();
@@ -142,6 +145,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool may_send_in_open_unit(const MessagePiece& piece);
   asio::awaitable<void> settled();
   void on_units_settled();
+  void freed_locks();
   void on_client_unit(char status, bool failed);
   asio::awaitable<void> leave_aligned();
   void begin_alone();
@@ -153,32 +157,57 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome);
   static std::string deadlock_error();
 
-  // session-attempt.cpp
+  // session-own-units.cpp
   void own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended);
   void own_unit_text(std::string_view sql, bool extended);
   void flush_own();
+  void add_prefix(std::string_view master_sql, std::string_view standby_sql, bool extended);
+  void add_prefix(std::string_view sql, bool extended);
+  bool take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer& leg, const MessagePiece& piece);
   void restore_timeouts(bool extended);
+  void soften_standby(bool extended);
   void limit_timeouts(int number, bool ddl, bool extended);
   asio::awaitable<void> learn_settings();
   void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
   void keep_own_row(ByteSpan body);
   void spill();
+
+  // session-attempt.cpp
   void append_attempt(ByteSpan bytes, bool again);
-  void send_attempt(const UnitPlan& plan, ByteSpan bytes, bool own_block, int number);
-  void send_undo(bool own_block, const UnitPlan& plan);
-  asio::awaitable<void> undo(bool own_block, const UnitPlan& plan);
+  /// How both servers get back to where they were before an attempt.
+  enum class WayBack {
+    rollback,     ///< the block is the relay's own
+    begin_again,  ///< nothing but the BEGIN came before: it is sent once more
+    savepoint,
+  };
+  /// What is tried until it meets no lock: a unit, or with no `bytes` the checks before the COMMIT `plan`.
+  struct Trial {
+    const UnitPlan& plan;
+    ByteSpan bytes;
+    bool own_block;
+    WayBack way_back;
+    SteadyTime began;
+  };
+  void send_attempt(const Trial& trial, int number);
+  void send_undo(const Trial& trial);
+  asio::awaitable<void> undo(const Trial& trial);
+  asio::awaitable<std::string> try_until_free(const Trial& trial);
+  std::uint64_t foreseen(const Trial& trial) const;
+  asio::awaitable<bool> wait_for_foreseen(const Trial& trial);
   bool attempt_met_a_lock() const;
   asio::awaitable<void> run_attempts(const UnitPlan& plan);
   asio::awaitable<std::vector<std::uint32_t>> who_blocks();
   std::string over_a_limit(SteadyTime began) const;
   asio::awaitable<bool> stand_aside(const std::vector<std::uint32_t>& pids, int number);
   void drop_mismatches();
+
+  // session-commit.cpp
   asio::awaitable<void> give_up_attempt(const std::string& error, bool own_block, bool extended);
   asio::awaitable<void> fail_transaction(bool extended);
-  asio::awaitable<void> finish_attempt(const UnitPlan& plan, bool own_block);
+  asio::awaitable<void> finish_attempt(const Trial& trial);
   asio::awaitable<void> commit_attempt(bool extended);
   void replace_end_by_error(bool extended);
-  asio::awaitable<void> check_deferred(bool extended);
+  asio::awaitable<void> check_deferred(const UnitPlan& plan);
   void send_check(int number, bool extended);
   asio::awaitable<void> refuse_commit(const UnitPlan& plan);
   void deliver(char status);
@@ -204,6 +233,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void handle_mismatches();
   void judge_mismatches();
   Unit* master_unit();
+  void note_parameter(ByteSpan body);
   void handle_mismatch(Mismatch& mismatch);
   void standby_lost(const std::string& reason);
   void drop_standby();
@@ -267,6 +297,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool end_when_idle_ = false;
   std::string end_message_;
   int cancels_ = 0;
+  TextDialect dialect_;     ///< how the server reads the frontend's texts
   bool cancelled_ = false;  ///< a cancel request came while the unit under way was decided by the relay
   std::unique_ptr<SerialState> serial_;  ///< only in discipline serial with a standby
   SteadyTime standby_progress_{};        ///< when the standby leg last moved

@@ -1,6 +1,10 @@
 #include "server-relay/session/unit-planner.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "common/base/bytes.h"
+#include "server-relay/statements/row-target.h"
 
 namespace pgtandem {
 namespace {
@@ -47,6 +51,41 @@ UnitStatement both(const UnitStatement& a, const UnitStatement& b) {
   return sum;
 }
 
+std::optional<std::string_view> no_parameter(std::size_t) {
+  return std::nullopt;
+}
+
+/// For a text that will not be at hand when the statement is bound.
+std::shared_ptr<const RowTarget> with_numbers_of(std::string_view text, const RowTarget& target) {
+  auto fixed = std::make_shared<RowTarget>(target);
+  fix_numbers(*fixed, text);
+  return fixed;
+}
+
+/// The parameters' values in a Bind, from behind its two names on: formats:int16 {format:int16}*
+/// values:int16 {length:int32 value}* ("Message Formats"). What breaks off has no value.
+class BindValues {
+ public:
+  explicit BindValues(ByteSpan rest) : rest_(rest) {}
+
+  std::optional<std::string_view> value(std::size_t index) const {
+    ByteReader reader(rest_);
+    const std::uint16_t formats = reader.u16();
+    (void)reader.take(std::size_t(formats) * 2);
+    const std::uint16_t count = reader.u16();
+    for (std::size_t i = 0; i < count && !reader.failed(); ++i) {
+      const std::uint32_t length = reader.u32();
+      const bool null = length == 0xFFFFFFFF;
+      const ByteSpan bytes = null ? ByteSpan{} : reader.take(length);
+      if (i == index) return null || reader.failed() ? std::nullopt : std::optional(as_text(bytes));
+    }
+    return std::nullopt;
+  }
+
+ private:
+  ByteSpan rest_;
+};
+
 UnitStatement harmless_unit() {
   UnitStatement statement;
   statement.kind = StatementKind::session;
@@ -56,60 +95,77 @@ UnitStatement harmless_unit() {
 
 }  // namespace
 
-UnitPlan UnitPlanner::plan(ByteSpan input) {
-  // Two passes: only what is going to be sent may be remembered.
+/// Query alone: by far the most common unit of the simple protocol.
+bool UnitPlanner::is_one_query(ByteSpan input, UnitPlan& plan) {
+  if (input.empty() || (input[0] != std::byte('Q') && input[0] != std::byte('F'))) return false;
   MessageSplitter splitter(input.size() + 1);
-  UnitPlan plan;
   ByteSpan rest = input;
+  const std::optional<MessagePiece> piece = splitter.next(rest);
+  plan.size = input.size() - rest.size();
+  const bool whole = splitter.broken() || (piece && piece->whole());
+  if (whole) plan.completeness = UnitPlan::Completeness::whole;
+  return true;
+}
+
+/// Where the unit ends. True: enough of it is there to be judged.
+bool UnitPlanner::find_end(ByteSpan input, UnitPlan& plan) {
+  if (is_one_query(input, plan)) return plan.completeness == UnitPlan::Completeness::whole;
+  MessageSplitter splitter(input.size() + 1);
+  ByteSpan rest = input;
+  char last = 0;
   while (plan.completeness == UnitPlan::Completeness::incomplete) {
     const std::optional<MessagePiece> piece = splitter.next(rest);
     if (!piece || !piece->whole()) break;
-    const std::size_t end = input.size() - rest.size();
-    const bool simple = piece->type == 'Q' || piece->type == 'F';
-    const bool extended = piece->type == 'P' || piece->type == 'B' || piece->type == 'D' ||
-                          piece->type == 'E' || piece->type == 'C' || piece->type == 'H' ||
-                          piece->type == 'S';
-    plan.extended = plan.extended || !simple;
-    plan.size = end;
+    last = piece->type;
+    const bool extended =
+        last == 'P' || last == 'B' || last == 'D' || last == 'E' || last == 'C' || last == 'H';
+    plan.extended = plan.extended || (last != 'Q' && last != 'F');
+    plan.size = input.size() - rest.size();
     // Terminate, strays of a COPY and nonsense are the server's business.
-    if (simple || piece->type == 'S' || !extended) plan.completeness = UnitPlan::Completeness::whole;
+    if (!extended) plan.completeness = UnitPlan::Completeness::whole;
   }
   if (splitter.broken()) plan.completeness = UnitPlan::Completeness::whole;
-  bool flushed = false;
-  MessageSplitter again(input.size() + 1);
-  if (plan.completeness == UnitPlan::Completeness::incomplete) {
-    // Nothing more will come if the frontend waits for what it has flushed.
-    ByteSpan messages = input.first(plan.size);
-    while (const std::optional<MessagePiece> piece = again.next(messages)) flushed = piece->type == 'H';
-    if (!flushed || plan.size != input.size()) return plan;
+  // Nothing more will come if the frontend waits for what it has flushed.
+  if (plan.completeness == UnitPlan::Completeness::incomplete && last == 'H' && plan.size == input.size())
     plan.completeness = UnitPlan::Completeness::open;
-  }
+  return plan.completeness != UnitPlan::Completeness::incomplete;
+}
+
+UnitPlan UnitPlanner::plan(ByteSpan input) {
+  UnitPlan plan;
+  // Only what is going to be sent may be remembered, so its end is looked for first.
+  if (!find_end(input, plan)) return plan;
   touched_.clear();
   plan.statement = harmless_unit();
   MessageSplitter reading(input.size() + 1);
   ByteSpan messages = input.first(plan.size);
-  while (const std::optional<MessagePiece> piece = reading.next(messages)) {
-    UnitStatement one;
-    if (piece->type == 'Q') {
-      one = of_text(up_to_zero(as_text(piece->body)));
-    } else if (piece->type == 'F') {
-      one.kind = StatementKind::opaque;
-    } else if (piece->type == 'E') {
-      one = executed(piece->body);
-    } else {
-      note(piece->type, piece->body);
-      if (piece->type == 'P' && !piece->body.empty() && char(piece->body[0]) != 0)
-        plan.prepares.emplace_back(up_to_zero(as_text(piece->body)));
-      continue;
-    }
-    ++plan.executes;
-    plan.statement = plan.executes == 1 ? one : both(plan.statement, one);
-  }
+  while (const std::optional<MessagePiece> piece = reading.next(messages)) add(*piece, plan);
   return plan;
 }
 
+void UnitPlanner::add(const MessagePiece& piece, UnitPlan& plan) {
+  UnitStatement one;
+  if (piece.type == 'Q') {
+    const std::string_view text = up_to_zero(as_text(piece.body));
+    one = of_text(text);
+    if (one.facts != nullptr) one.row_key = row_key(one.facts->row_target, text, no_parameter);
+  } else if (piece.type == 'F') {
+    one.kind = StatementKind::opaque;
+  } else if (piece.type == 'E') {
+    one = executed(piece.body);
+  } else {
+    note(piece.type, piece.body);
+    if (piece.type == 'P' && !piece.body.empty() && char(piece.body[0]) != 0)
+      plan.prepares.emplace_back(up_to_zero(as_text(piece.body)));
+    return;
+  }
+  ++plan.executes;
+  plan.statement = plan.executes == 1 ? one : both(plan.statement, one);
+}
+
 UnitStatement UnitPlanner::of_text(std::string_view text) {
-  const Statement statement = classify_(text);
+  std::shared_ptr<const Statement> facts = classify_(text);
+  const Statement& statement = *facts;
   UnitStatement summary;
   summary.kind = statement.kind;
   summary.refuses_block = statement.refuses_block;
@@ -149,6 +205,8 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
     default:
       break;
   }
+  if (statement.kind != StatementKind::execute && statement.kind != StatementKind::fetch)
+    summary.facts = std::move(facts);
   return summary;
 }
 
@@ -161,7 +219,10 @@ void UnitPlanner::note_parse(ByteSpan body) {
   const std::string_view text = as_text(body);
   const std::string name(up_to_zero(text));
   if (name.size() >= text.size()) return;  // the server will say what is wrong
-  UnitStatement statement = of_text(up_to_zero(text.substr(name.size() + 1)));
+  const std::string_view sql = up_to_zero(text.substr(name.size() + 1));
+  UnitStatement statement = of_text(sql);
+  if (statement.facts != nullptr && !statement.facts->row_target.terms.empty())
+    statement.rows = with_numbers_of(sql, statement.facts->row_target);
   const auto known = statements_.find(name);
   // A second Parse of a name that exists fails, and the first statement stays.
   if (!name.empty() && known != statements_.end() && known->second.kind != statement.kind)
@@ -177,7 +238,12 @@ void UnitPlanner::note_bind(ByteSpan body) {
   if (name.size() >= text.size()) return;
   const std::string of(up_to_zero(text.substr(name.size() + 1)));
   if (portals_.size() >= kMaxNames && !portals_.contains(name)) return;
-  portals_.insert_or_assign(name, prepared(of));
+  UnitStatement bound = prepared(of);
+  if (bound.rows != nullptr) {
+    const BindValues values(body.subspan(name.size() + of.size() + 2));
+    bound.row_key = row_key(*bound.rows, {}, [&](std::size_t index) { return values.value(index); });
+  }
+  portals_.insert_or_assign(name, std::move(bound));
 }
 
 UnitStatement UnitPlanner::executed(ByteSpan execute_body) const {

@@ -5,8 +5,10 @@
 /// PostgreSQL manual, "Message Flow": "Simple Query", "Extended Query", "Pipelining". Statements of PREPARE
 /// and of Parse share one name space, so do cursors and portals ("Extended Query", PREPARE, DECLARE).
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +29,12 @@ struct UnitStatement {
   bool names_serializable = false;  ///< the text says so
   bool changes_catalogue = false;
   bool shared_objects = false;
-  bool calls_code = false;  ///< one CALL or DO
+  bool calls_code = false;    ///< one CALL or DO
+  std::uint64_t row_key = 0;  ///< a guess at the rows that it locks (row_key()); 0: none
+  /// Of a prepared statement, from which Bind makes the key; may be null.
+  std::shared_ptr<const RowTarget> rows = nullptr;
+  /// Flags and all else, where the unit is one statement with a text of its own; may be null.
+  std::shared_ptr<const Statement> facts = nullptr;
 };
 
 struct UnitPlan {
@@ -46,7 +53,7 @@ struct UnitPlan {
 
 class UnitPlanner {
  public:
-  using Classify = std::function<Statement(std::string_view text)>;
+  using Classify = std::function<std::shared_ptr<const Statement>(std::string_view text)>;
 
   explicit UnitPlanner(Classify classify) : classify_(std::move(classify)) {}
 
@@ -62,6 +69,9 @@ class UnitPlanner {
   void on_transaction_end() { portals_.clear(); }
 
  private:
+  static bool is_one_query(ByteSpan input, UnitPlan& plan);
+  static bool find_end(ByteSpan input, UnitPlan& plan);
+  void add(const MessagePiece& piece, UnitPlan& plan);
   UnitStatement of_text(std::string_view text);
   void note_parse(ByteSpan body);
   void note_bind(ByteSpan body);

@@ -5,6 +5,7 @@
 
 #include "server-relay/statements/lexical-scan.h"
 #include "server-relay/statements/parse-tree.h"
+#include "server-relay/statements/row-target.h"
 #include "server-relay/statements/sql-lexer.h"
 #include "server-relay/statements/statement-rules.h"
 #include "server-relay/statements/tree-walker.h"
@@ -103,6 +104,8 @@ Statement classify(std::string_view text, const StatementCatalogue* catalogue, T
   const auto tree = ParseTree::parse(std::string(text));
   if (!tree) return unknown_text(text);
   Statement statement = classify_tree(*tree, catalogue);
+  if (tree->statements().size() == 1 && tree->statements()[0]->stmt != nullptr)
+    statement.row_target = find_row_target(*tree->statements()[0]->stmt, text);
   statement.names_settings |= names_settings(text);
   if (statement.kind == StatementKind::opaque) statement.names_isolation |= mentions_isolation(text);
   return statement;

@@ -246,4 +246,21 @@ bool generalise_numbers(std::string_view text, std::string& key) {
   return true;
 }
 
+std::vector<std::string_view> whole_numbers(std::string_view text, std::size_t most) {
+  std::vector<std::string_view> numbers;
+  char before = ' ';
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size() && numbers.size() < most; ++at) {
+    if (text[at] == '\'') in_string = !in_string;
+    if (!in_string && is_digit(text[at]) && !continues_word(before)) {
+      const std::size_t begin = at;
+      while (at < text.size() && is_digit(text[at])) ++at;
+      if (at == text.size() || !starts_word(text[at])) numbers.push_back(text.substr(begin, at - begin));
+      --at;
+    }
+    before = text[at];
+  }
+  return numbers;
+}
+
 }  // namespace pgtandem

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server-relay/statements/statement.h"
 
@@ -49,5 +50,9 @@ bool mentions_isolation(std::string_view text);
 /// it does not begin with SELECT, INSERT, UPDATE, DELETE, VALUES or WITH, or has comments, quoted
 /// identifiers, backslashes or dollar quotes.
 bool generalise_numbers(std::string_view text, std::string& key);
+
+/// The whole numbers that generalise_numbers() replaces, in their order, at most `most`. Of a text that it
+/// refuses: always the same ones.
+std::vector<std::string_view> whole_numbers(std::string_view text, std::size_t most);
 
 }  // namespace pgtandem

@@ -43,6 +43,28 @@ enum class StatementKind : std::uint8_t {
 /// The word as the enumerator is written.
 std::string_view to_string(StatementKind kind);
 
+/// Which rows of one relation a statement locks, where its WHERE compares columns with values: enough to
+/// guess, before it is tried, that another transaction is in its way. Never a proof.
+struct RowTarget {
+  struct Term {
+    enum class Source : std::uint8_t {
+      number,     ///< the whole number of the text with this index (whole_numbers())
+      parameter,  ///< $n, index n - 1
+      fixed,      ///< `text`
+    };
+    std::string column;
+    Source source = Source::fixed;
+    std::size_t index = 0;
+    std::string text = {};
+
+    friend bool operator==(const Term&, const Term&) = default;
+  };
+  std::string relation;  ///< without its schema
+  std::vector<Term> terms;
+
+  friend bool operator==(const RowTarget&, const RowTarget&) = default;
+};
+
 struct Statement {
   StatementKind kind = StatementKind::opaque;
   /// Cannot run inside a transaction block: VACUUM, CREATE DATABASE, CREATE INDEX CONCURRENTLY, ... Where
@@ -83,6 +105,8 @@ struct Statement {
   /// the log: "now", "clock_timestamp", "random", "uuid" (those the relay may rewrite), "LIMIT without ORDER
   /// BY", "ctid", ...
   std::vector<std::string> flags = {};
+  /// Of UPDATE, DELETE and SELECT with a locking clause that waits; without terms where it cannot be told.
+  RowTarget row_target = {};
 
   friend bool operator==(const Statement&, const Statement&) = default;
 };

@@ -1,0 +1,31 @@
+/// Which transaction probably has the rows that a statement wants: where the same comparison has locked rows
+/// before, it need not be tried inside the gate to learn that somebody is in its way. A guess: a wrong one
+/// costs time, for it is believed for a moment only, and what is not foreseen is found by trying. Pure.
+#pragma once
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace pgtandem {
+
+/// Thread-safe. One per database.
+class LockForecast {
+ public:
+  /// Beyond so many keys of open transactions nothing more is foreseen.
+  static constexpr std::size_t kMaxKeys = 100'000;
+
+  /// The session that has locked what `key` (never 0) names in its open transaction; 0: none is known but
+  /// `asking` itself.
+  std::uint64_t holder(std::uint64_t key, std::uint64_t asking) const;
+  /// `session` has locked it. True: and did not have it before.
+  bool add(std::uint64_t session, std::uint64_t key);
+  /// Forgets and clears `keys`, all that the session has added.
+  void drop(std::uint64_t session, std::vector<std::uint64_t>& keys);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::uint64_t, std::uint64_t> holders_;
+};
+
+}  // namespace pgtandem

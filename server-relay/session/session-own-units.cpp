@@ -1,0 +1,233 @@
+/// Discipline `serial`: statements of the relay's own, and replies that the frontend does not get as they
+/// come.
+///
+///   own unit   a cycle of its own, none of whose replies reaches the frontend
+///   prefix     sent in one go before a unit of the frontend's, without a cycle of its own; its replies are
+///              dropped where they are read (take_prefix_reply)
+#include "common/protocol/messages.h"
+#include "server-relay/session/session.h"
+
+namespace pgtandem {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The master's attempt waits no longer than this for a lock. From the second try on it waits long enough for
+/// the question who is in its way.
+constexpr std::string_view kShortTimeout = "1ms";
+constexpr std::string_view kAskingTimeout = "5ms";
+/// The standby gets no longer, for it waits inside the gate too; a standby that is slower at times gets long
+/// enough after some tries in vain.
+constexpr std::string_view kStandbyTimeout = "2ms";
+constexpr std::string_view kPatientTimeout = "50ms";
+constexpr int kPatientFrom = 6;
+/// A server cancels an autovacuum worker for whoever has waited for it for deadlock_timeout (1 s by default).
+/// Now and then DDL waits as long.
+constexpr std::string_view kAutovacuumTimeout = "1200ms";
+constexpr int kAutovacuumEvery = 40;
+constexpr std::size_t kOutputLimit = 256U << 10;  ///< bytes of replies that can be taken back
+
+std::string quoted(std::string_view value) {
+  std::string text = "'";
+  for (const char c : value) text.append(c == '\'' ? 2 : 1, c);
+  return text + "'";
+}
+
+std::string with_zero(std::string_view text) {
+  return std::string(text) + '\0';
+}
+
+/// Parse, Bind and Execute of a statement by its name; the portal has the same one ("Extended Query").
+void append_execution(std::string& out, std::string_view name, std::string_view sql) {
+  out += build_message('P', with_zero(name) + with_zero(sql) + std::string(2, '\0'));
+  out += build_message('B', with_zero(name) + with_zero(name) + std::string(6, '\0'));
+  out += build_message('E', with_zero(name) + std::string(4, '\0'));
+}
+constexpr unsigned kRepliesToExecution = 3;  ///< ParseComplete, BindComplete, CommandComplete
+
+/// The same so that it disturbs no unnamed statement or portal of the frontend. What a failed one left behind
+/// is closed first.
+void append_apart(std::string& out, std::string_view sql) {
+  static const std::string close =
+      build_message('C', with_zero("Ppgtandem")) + build_message('C', with_zero("Spgtandem"));
+  out += close;
+  append_execution(out, "pgtandem", sql);
+  out += close;
+}
+constexpr unsigned kRepliesApart = kRepliesToExecution + 4;  ///< and four CloseComplete
+
+}  // namespace
+
+// Units of the relay's own.
+
+void Session::own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended) {
+  SerialState& s = *serial_;
+  push_unit(Unit::Role::own);
+  if (extended) {
+    append_apart(s.to_master, master_sql);
+    append_apart(s.to_standby, standby_sql);
+    s.to_master += build_message('S', {});
+    s.to_standby += build_message('S', {});
+  } else {
+    s.to_master += build_message('Q', with_zero(master_sql));
+    s.to_standby += build_message('Q', with_zero(standby_sql));
+  }
+}
+
+void Session::own_unit_text(std::string_view sql, bool extended) {
+  own_unit_texts(sql, sql, extended);
+}
+
+void Session::flush_own() {
+  SerialState& s = *serial_;
+  if (s.to_master.empty()) return;
+  master_out_.send(as_bytes(s.to_master), owner());
+  send_to_standby(as_bytes(s.to_standby));
+  s.to_master.clear();
+  s.to_standby.clear();
+}
+
+/// A statement that is sent in front of the frontend's next unit. In the simple protocol the unnamed
+/// statement and portal may be used for it, for a Query destroys them anyway. The backend takes a Query
+/// behind an Execute without a Sync; had the Execute failed, it skips all up to a Sync, which is then sent
+/// (take_prefix_reply).
+void Session::add_prefix(std::string_view master_sql, std::string_view standby_sql, bool extended) {
+  SerialState::Prefix& prefix = serial_->prefix;
+  if (extended) {
+    append_apart(prefix.to_master, master_sql);
+    append_apart(prefix.to_standby, standby_sql);
+  } else {
+    append_execution(prefix.to_master, {}, master_sql);
+    append_execution(prefix.to_standby, {}, standby_sql);
+  }
+  prefix.extended = extended;
+  prefix.replies += extended ? kRepliesApart : kRepliesToExecution;
+}
+
+void Session::add_prefix(std::string_view sql, bool extended) {
+  add_prefix(sql, sql, extended);
+}
+
+/// True: `piece` answers the unit's prefix, and nobody wants it. An error there is the unit's own: the rest
+/// of it has been skipped.
+bool Session::take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer& leg,
+                                const MessagePiece& piece) {
+  if (piece.type == 'E') {
+    to_come = 0;
+    if (!extended) leg.send(as_bytes(build_message('S', {})), owner());
+    return false;
+  }
+  const bool counts = piece.type == '1' || piece.type == '2' || piece.type == '3' || piece.type == 'C';
+  if (counts && piece.last) --to_come;
+  return counts;
+}
+
+void Session::restore_timeouts(bool extended) {
+  SerialState& s = *serial_;
+  add_prefix("SET LOCAL lock_timeout = " + quoted(s.lock_timeout), extended);
+  if (s.statement_timeout != "0")
+    add_prefix("SET LOCAL statement_timeout = " + quoted(s.statement_timeout), extended);
+  s.timeouts = SerialState::Timeouts::of_client;
+}
+
+/// The master alone judges what is serializable (design page 2, rule 8).
+void Session::soften_standby(bool extended) {
+  SerialState& s = *serial_;
+  if (!s.soften_standby) return;
+  s.soften_standby = false;
+  add_prefix("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", extended);
+}
+
+/// Both servers limit their waiting for locks; the client's statement_timeout runs on the master's clock
+/// alone.
+void Session::limit_timeouts(int number, bool ddl, bool extended) {
+  SerialState& s = *serial_;
+  const std::string set = "SET LOCAL lock_timeout = ";
+  const bool against_autovacuum = ddl && number % kAutovacuumEvery == 0;
+  const std::string_view master = against_autovacuum ? kAutovacuumTimeout
+                                  : number > 1       ? kAskingTimeout
+                                                     : kShortTimeout;
+  const std::string_view standby = against_autovacuum       ? kAutovacuumTimeout
+                                   : number >= kPatientFrom ? kPatientTimeout
+                                   : number > 1             ? kAskingTimeout
+                                                            : kStandbyTimeout;
+  add_prefix(set + quoted(master), set + quoted(standby), extended);
+  if (s.statement_timeout != "0") {
+    const std::string timeout = "SET LOCAL statement_timeout = ";
+    add_prefix(timeout + quoted(s.statement_timeout), timeout + "0", extended);
+  }
+  s.timeouts = SerialState::Timeouts::ours;
+}
+
+/// What the frontend's settings are, by a unit of the relay's own; outside of transactions.
+asio::awaitable<void> Session::learn_settings() {
+  SerialState& s = *serial_;
+  co_await settled();
+  s.own_row.clear();
+  own_unit_text(
+      "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout'), "
+      "pg_catalog.current_setting('default_transaction_isolation')",
+      true);
+  flush_own();
+  co_await settled();
+  if (ended() || s.own_row.size() != 3) co_return;
+  s.lock_timeout = s.own_row[0];
+  s.statement_timeout = s.own_row[1];
+  s.serializable_by_default = s.own_row[2] == "serializable";
+  s.strict_by_default = s.serializable_by_default || s.own_row[2] == "repeatable read";
+  s.settings_known = true;
+}
+
+// Replies that are not passed on as they come.
+
+/// A reply of the master to a unit of the relay's own, or to an attempt.
+void Session::take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome,
+                                Unit::Role role) {
+  SerialState& s = *serial_;
+  if (outcome) {
+    (void)rule_.must_wait(*outcome);  // it follows the transaction by the outcomes
+    s.master.note(*outcome);
+    if (outcome->kind == Outcome::Kind::complete && role == Unit::Role::attempt)
+      s.rows = tag_count(outcome->text.view());
+  }
+  const bool unasked = piece.type == 'A' || piece.type == 'S';
+  if (role == Unit::Role::own) {
+    if (unasked) front_out_.send(piece.wire, owner());
+    if (piece.type == 'E' && piece.whole()) {
+      s.own_error = as_text(piece.wire);
+    }
+    if (piece.type == 'D' && piece.whole()) keep_own_row(piece.body);
+    return;
+  }
+  if (outcome && outcome->kind == Outcome::Kind::error) s.unit_failed = true;
+  if (piece.type == 'Z') return;
+  if (piece.type == 'C' && piece.first) s.last_complete = s.output.size();
+  s.output.append(as_text(piece.wire));
+  // What ends the statement waits for the commit, whatever its rows did (R1).
+  const bool ends = piece.type == 'C' || piece.type == 'E' || piece.type == 's' || piece.type == 'I';
+  if (!ends && s.output.size() > kOutputLimit) spill();
+}
+
+/// DataRow: count:int16 { length:int32 value }* ("Message Formats").
+void Session::keep_own_row(ByteSpan body) {
+  std::vector<std::string>& row = serial_->own_row;
+  row.clear();
+  ByteReader reader(body);
+  const std::uint16_t count = reader.u16();
+  for (std::uint16_t i = 0; i < count && !reader.failed(); ++i) {
+    const std::uint32_t length = reader.u32();
+    row.emplace_back(length == 0xFFFFFFFF ? std::string_view{} : as_text(reader.take(length)));
+  }
+}
+
+/// More than can be kept: from here on the frontend gets it as it comes, and nothing can be taken back.
+void Session::spill() {
+  SerialState& s = *serial_;
+  front_out_.send(as_bytes(s.output), owner());
+  s.output.clear();
+  s.last_complete = 0;
+  s.spilled = true;
+}
+
+}  // namespace pgtandem

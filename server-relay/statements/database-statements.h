@@ -1,0 +1,45 @@
+/// What the sessions of one database need to classify their texts: the catalogue as all threads share it, and
+/// each thread's cache of what texts were classified as.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "server-relay/statements/statement-cache.h"
+
+namespace pgtandem {
+
+/// One per database; thread-safe. Lives as long as the relay.
+class SharedCatalogue {
+ public:
+  virtual ~SharedCatalogue() = default;
+  /// Never waits; null while there is none, which proves nothing. Asks for it to be read.
+  virtual std::shared_ptr<const StatementCatalogue> current() = 0;
+  /// Another one after each change: who has seen this one need not ask current() again.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  /// Deferrable constraints or constraint triggers exist; true while that is not known.
+  bool may_defer() const { return may_defer_.load(std::memory_order_acquire); }
+
+ protected:
+  std::atomic<std::uint64_t> version_{1};
+  std::atomic<bool> may_defer_{true};
+};
+
+/// One per I/O thread and database; used on that thread.
+class DatabaseStatements {
+ public:
+  explicit DatabaseStatements(SharedCatalogue& shared) : shared_(shared) {}
+
+  /// With `unproven` nothing is taken from the catalogue: the caller's open transaction has changed it.
+  std::shared_ptr<const Statement> classify(std::string_view text, bool unproven, TextDialect dialect);
+  bool may_defer() const { return shared_.may_defer(); }
+
+ private:
+  SharedCatalogue& shared_;
+  std::shared_ptr<const StatementCatalogue> catalogue_;
+  std::uint64_t version_ = 0;  ///< of catalogue_
+  StatementCache cache_;
+};
+
+}  // namespace pgtandem
