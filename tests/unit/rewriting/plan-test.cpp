@@ -68,7 +68,7 @@ TEST_CASE("the words that a date may be written with become constants of their t
        "UPDATE x SET a = CAST(" + kTime + " AS time with time zone)"},
       {"UPDATE x SET a = E'no\\x77'::date, b = $$now$$::date, c = U&'!006eow' UESCAPE '!'::date",
        "UPDATE x SET a = " + kTime + "::date, b = " + kTime + "::date, c = " + kTime + "::date"},
-      {"UPDATE x SET a = 'n' -- and\n 'ow'::date", "UPDATE x SET a = " + kTime + " -- and\n ::date"},
+      {"UPDATE x SET a = 'n'\n 'ow'::date", "UPDATE x SET a = " + kTime + "::date"},
       {"UPDATE x SET a = date'today'+1", "UPDATE x SET a = ((" + kTime + "::pg_catalog.date)::date)+1"},
       {"UPDATE x SET a = timestamp (0) /* c */ with time zone 'now'",
        "UPDATE x SET a = (" + kTime + "::timestamp (0) /* c */ with time zone )"},
