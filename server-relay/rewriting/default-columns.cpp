@@ -124,6 +124,8 @@ void DefaultColumns::visit(const PgQuery__Node& statement) {
     case PG_QUERY__NODE__NODE_MERGE_STMT:
       visit_with(statement.merge_stmt->with_clause);
       return visit_merge(*statement.merge_stmt);
+    case PG_QUERY__NODE__NODE_PREPARE_STMT:
+      return visit(*statement.prepare_stmt->query);
     case PG_QUERY__NODE__NODE_COPY_STMT:
       return visit_copy(*statement.copy_stmt);
     default:
@@ -302,6 +304,7 @@ void DefaultColumns::visit_merge(const PgQuery__MergeStmt& merge) {
 
 /// Rows come one by one, later: nothing can be added to them.
 void DefaultColumns::visit_copy(const PgQuery__CopyStmt& copy) {
+  if (copy.query != nullptr) return visit(*copy.query);
   if (!copy.is_from || copy.n_attlist == 0) return;
   const RewriteTable* found = table(copy.relation);
   if (found == nullptr) return;

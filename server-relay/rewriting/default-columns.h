@@ -17,7 +17,7 @@ class DefaultColumns {
                  FoundSources& found)
       : tokens_(tokens), catalogue_(catalogue), classes_(classes), found_(found) {}
 
-  /// One of INSERT, UPDATE, MERGE and COPY FROM, with those in its WITH; anything else has no columns.
+  /// INSERT, UPDATE, MERGE and COPY FROM, with those in WITH, PREPARE and COPY; all else has no columns.
   void visit(const PgQuery__Node& statement);
 
  private:

@@ -111,7 +111,9 @@ Result<void> RewriteCatalogue::add_columns(CatalogueRows rows) {
     if (row.size() != 5) return Error{"the server's list of column defaults has an unexpected form"};
     std::vector<RewriteTable>& named = relations_[row[1]];
     const bool is_new = named.empty() || named.back().schema != row[0];
-    if (is_new) named.push_back({.schema = row[0], .may_name_columns = row[2] == "t"});
+    if (is_new) {
+      named.push_back({.schema = row[0], .may_name_columns = row[2] == "t", .is_view = row[2] == "v"});
+    }
     if (row[3].empty()) continue;
     named.back().columns.push_back({row[3]});
     if (!row[4].empty()) named.back().columns.back().rewritten = judge_default(row[4], *this);
@@ -121,7 +123,7 @@ Result<void> RewriteCatalogue::add_columns(CatalogueRows rows) {
       const bool rewritten =
           std::ranges::any_of(table.columns, [](const auto& column) { return column.rewritten.has_value(); });
       if (!rewritten) table.columns.clear();
-      has_rewritten_defaults_ = has_rewritten_defaults_ || rewritten;
+      has_rewritten_defaults_ = has_rewritten_defaults_ || rewritten || table.is_view;
     }
   }
   return {};
@@ -145,7 +147,7 @@ std::optional<std::string> RewriteCatalogue::home_of_function(std::string_view s
 bool RewriteCatalogue::relation_has_rewritten_default(std::string_view schema, std::string_view name) const {
   const auto named = relations_.find(name);
   return named != relations_.end() && std::ranges::any_of(named->second, [&](const RewriteTable& table) {
-           return !table.columns.empty() && (schema.empty() || table.schema == schema);
+           return (!table.columns.empty() || table.is_view) && (schema.empty() || table.schema == schema);
          });
 }
 

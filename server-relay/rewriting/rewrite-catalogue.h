@@ -41,6 +41,7 @@ struct RewriteTable {
   /// A table or partitioned table without rules and grants on columns: naming one more column changes
   /// nothing.
   bool may_name_columns = false;
+  bool is_view = false;  ///< upon a table with such a DEFAULT: which columns are left out is not known
   std::vector<Column> columns = {};  ///< in their order; empty where no DEFAULT has a source
 };
 
@@ -87,8 +88,9 @@ class RewriteCatalogue {
 /// name, schema, least and most arguments, 't' if it is PostgreSQL's own or a uuid generator written in C
 /// (uuid-ossp, pgcrypto), else 'f': of functions with a source's name.
 extern const char* const kRewriteFunctionsSql;
-/// schema, relation, 't' if columns may be named (RewriteTable), column or empty, its default where that may
-/// have a source: of relations that have such a column, in its order, and of others of the same names.
+/// schema, relation, 't' if columns may be named (RewriteTable), 'v' if it is a view upon such a table, else
+/// 'f'; column or empty, its default where that may have a source: of relations that have such a column, in
+/// its order, of views upon them, and of others of the same names.
 extern const char* const kRewriteColumnsSql;
 /// One value that is another after any change to what the two queries tell.
 extern const char* const kRewriteCatalogueVersionSql;

@@ -90,7 +90,7 @@ bool arrange(std::vector<Replacement>& replacements) {
 }
 
 RewritePlan plan_of(FoundSources found, const RewriteRequest& request) {
-  if (!arrange(found.replacements)) {
+  if (found.all_or_none_failed || !arrange(found.replacements)) {
     found.replacements.clear();
     found.miss("now");
   }
@@ -169,8 +169,9 @@ bool may_need_rewriting(std::string_view text, const Statement& statement, const
   if (is_flagged(statement)) return true;
   static constexpr std::array kPassword{"password"sv};
   if (statement.shared_objects) return classes.passwords && contains_one_of(text, kPassword);
+  const bool prepares_insert = statement.kind == StatementKind::session && statement.may_use_sequences;
   if (statement.kind != StatementKind::write && statement.kind != StatementKind::copy_in &&
-      statement.kind != StatementKind::ddl) {
+      statement.kind != StatementKind::ddl && !prepares_insert) {
     return false;
   }
   static constexpr std::array kClockWords{"now"sv, "today"sv, "tomorrow"sv, "yesterday"sv};

@@ -140,6 +140,8 @@ void SourceFinder::visit(const Entry& entry) {
     visit_cast(as<PgQuery__TypeCast>(*entry.message));
   } else if (type == &pg_query__res_target__descriptor) {
     visit_target(as<PgQuery__ResTarget>(*entry.message));
+  } else if (type == &pg_query__select_stmt__descriptor) {
+    visit_select(as<PgQuery__SelectStmt>(*entry.message));
   } else if (type == &pg_query__range_function__descriptor) {
     visit_range_function(as<PgQuery__RangeFunction>(*entry.message));
   } else if (type == &pg_query__param_ref__descriptor) {
@@ -178,10 +180,19 @@ void SourceFinder::push_field(const ProtobufCMessage& message, const ProtobufCFi
   if (child != nullptr) stack_.push_back({child, once});
 }
 
+void SourceFinder::forget_names(const PgQuery__SelectStmt& source) {
+  for (std::size_t i = 0; i < source.n_target_list; ++i) {
+    unseen_targets_.insert(source.target_list[i]->res_target);
+  }
+}
+
 /// Each expression in its VALUES is evaluated once; its other parts are not.
 void SourceFinder::push_insert(const PgQuery__InsertStmt& insert) {
   const ProtobufCMessageDescriptor* type = insert.base.descriptor;
   for (unsigned i = type->n_fields; i > 0; --i) push_field(insert.base, type->fields[i - 1], false);
+  const bool has_source =
+      insert.select_stmt != nullptr && insert.select_stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT;
+  if (has_source) forget_names(*insert.select_stmt->select_stmt);
   if (!is_list_of_values(insert.select_stmt)) return;
   const PgQuery__SelectStmt& values = *insert.select_stmt->select_stmt;
   stack_.erase(std::ranges::find(stack_, &insert.select_stmt->base, &Entry::message));
@@ -191,12 +202,28 @@ void SourceFinder::push_insert(const PgQuery__InsertStmt& insert) {
   }
 }
 
-/// Without a name it is one of SELECT or RETURNING.
+void SourceFinder::visit_select(const PgQuery__SelectStmt& select) {
+  const bool compares =
+      select.n_group_clause > 0 || (select.n_distinct_clause > 0 && select.n_sort_clause > 0);
+  for (std::size_t i = 0; compares && i < select.n_target_list; ++i) {
+    compared_targets_.insert(select.target_list[i]->res_target);
+  }
+}
+
+/// Without a name it is one of SELECT or RETURNING. A call within an expression keeps its name as a query of
+/// its own, and makes another expression of it.
 void SourceFinder::visit_target(const PgQuery__ResTarget& target) {
   if (target.val == nullptr || *target.name != '\0') return;
   const PgQuery__Node* call = naming_call(target.val);
   if (call == nullptr) return;
   const bool is_whole = call == target.val && target.location == location_of_call(*call);
+  if (!is_whole && compared_targets_.contains(&target)) {
+    if (unseen_targets_.contains(&target)) return;
+    const bool is_source = call->node_case == PG_QUERY__NODE__NODE_FUNC_CALL
+                               ? !flag_of_source_function(*call->func_call).empty()
+                               : !name_of_time_function(call->sqlvalue_function->op).empty();
+    found_.all_or_none_failed = found_.all_or_none_failed || is_source;
+  }
   column_names_[call_of(*call)] = {name_of_call(*call), is_whole};
 }
 

@@ -16,6 +16,9 @@ struct FoundSources {
   std::vector<Replacement> replacements;  ///< in no order; the same one may come several times
   std::vector<std::string_view> missed;   ///< flags of what has to stay as it is
   unsigned highest_parameter = 0;
+  /// Where some are replaced and others not, the server would no longer see that two expressions are the
+  /// same.
+  bool all_or_none_failed = false;
 
   void miss(std::string_view flag);
 };
@@ -40,7 +43,9 @@ class SourceFinder {
   void push_children(const Entry& entry);
   void push_field(const ProtobufCMessage& message, const ProtobufCFieldDescriptor& field, bool once);
   void push_insert(const PgQuery__InsertStmt& insert);
+  void forget_names(const PgQuery__SelectStmt& source);
 
+  void visit_select(const PgQuery__SelectStmt& select);
   void visit_target(const PgQuery__ResTarget& target);
   void visit_range_function(const PgQuery__RangeFunction& range);
   void visit_call(const PgQuery__FuncCall& call, bool once);
@@ -63,7 +68,9 @@ class SourceFinder {
   FoundSources found_;
   std::vector<Entry> stack_;
   std::unordered_map<const void*, ColumnName> column_names_;
-  std::unordered_set<const void*> range_functions_;  ///< calls in FROM: no expression may stand there
+  std::unordered_set<const void*> compared_targets_;  ///< GROUP BY or ORDER BY may have the same expression
+  std::unordered_set<const void*> unseen_targets_;    ///< an INSERT's: nobody sees their names
+  std::unordered_set<const void*> range_functions_;   ///< calls in FROM: no expression may stand there
 };
 
 /// CURRENT_DATE and the like as PostgreSQL names a column after it; empty for those that are no times.

@@ -202,6 +202,20 @@ TEST_CASE("columns of a result keep their names") {
   });
 }
 
+TEST_CASE("where the server compares expressions, names are not kept at the price of an error") {
+  check_all({
+      {"SELECT DISTINCT now()::date, a FROM x ORDER BY now()::date", "same [now]"},
+      {"SELECT CASE WHEN a THEN b ELSE now() END FROM x GROUP BY CASE WHEN a THEN b ELSE now() END",
+       "same [now]"},
+      {"SELECT f(a)::date FROM x WHERE b < now() GROUP BY 1",
+       "SELECT f(a)::date FROM x WHERE b < " + kTime + " GROUP BY 1"},
+      {"INSERT INTO x SELECT now()::date FROM y GROUP BY now()::date",
+       "INSERT INTO x SELECT " + kTime + "::date FROM y GROUP BY " + kTime + "::date"},
+      {"SELECT DISTINCT now(), a FROM x ORDER BY now()",
+       "SELECT DISTINCT " + kTime + " AS \"now\", a FROM x ORDER BY " + kTime},
+  });
+}
+
 TEST_CASE("comments, blanks and strange names stay") {
   check_all({
       {"/* now() */ UPDATE/**/x SET a=now/* b */(-- c\n)/* d */ -- now()",
@@ -309,8 +323,8 @@ TEST_CASE("the quick test lets nothing pass that would be rewritten") {
        {"UPDATE x SET a = now()", "INSERT INTO x VALUES (random())", "UPDATE x SET a = ' Today '::date",
         "INSERT INTO t (id) VALUES (1)", "INSERT INTO public.t VALUES (1)", "INSERT INTO \"Odd\" VALUES (1)",
         "INSERT INTO LOG VALUES (1)", "CREATE ROLE x PASSWORD 'y'", "alter user x password 'y'",
-        "COPY t (id) FROM STDIN", "WITH a AS (INSERT INTO log DEFAULT VALUES) DELETE FROM x",
-        "INSERT INTO \"o\"\"dd\" VALUES (1)"}) {
+        "COPY t (id) FROM STDIN", "PREPARE p AS INSERT INTO t (id) VALUES ($1)",
+        "WITH a AS (INSERT INTO log DEFAULT VALUES) DELETE FROM x", "INSERT INTO \"o\"\"dd\" VALUES (1)"}) {
     INFO(sql);
     CHECK(may(sql));
   }

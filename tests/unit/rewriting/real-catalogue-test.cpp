@@ -35,6 +35,8 @@ TEST_CASE("tables whose defaults have sources are known with all their columns")
   CHECK(sources_of("ruled") == "(not to be named) id at=time ");
   CHECK(sources_of("plain") == "none");
   CHECK(sources_of("seen") == "none");
+  CHECK(real_pair().catalogue()->relation_has_rewritten_default("", "seen"));
+  CHECK_FALSE(real_pair().catalogue()->relation_has_rewritten_default("", "plain"));
   CHECK(real_pair().catalogue()->table("", "twin") == nullptr);
   CHECK(real_pair().catalogue()->relation_has_rewritten_default("", "twin"));
 }
@@ -45,6 +47,7 @@ TEST_CASE("functions of the server's own are sure, and what users made is not") 
     INFO(name);
     CHECK(catalogue.home_of_function("", name, 0) == "pg_catalog");
   }
+  CHECK(catalogue.home_of_function("", "uuid_generate_v4", 0) == "other");
   CHECK(catalogue.home_of_function("", "timeofday", 0) == std::nullopt);
   CHECK(catalogue.home_of_function("pg_catalog", "timeofday", 0) == "pg_catalog");
   CHECK(catalogue.home_of_function("", "random", 2) == std::nullopt);  // PostgreSQL 17

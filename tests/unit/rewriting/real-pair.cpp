@@ -11,11 +11,9 @@ namespace {
 constexpr const char* kMaster = "rewriting_master";
 constexpr const char* kStandby = "rewriting_standby";
 
-/// contrib's uuid-ossp may not be installed here: its function stands for one of another schema and language.
 constexpr const char* kObjects[] = {
     "CREATE SCHEMA other",
-    "CREATE FUNCTION public.uuid_generate_v4() RETURNS uuid VOLATILE LANGUAGE c AS '$libdir/pgcrypto', "
-    "'pg_random_uuid'",
+    "CREATE EXTENSION \"uuid-ossp\" SCHEMA other",
     "CREATE FUNCTION other.timeofday() RETURNS text LANGUAGE sql AS 'SELECT ''mine'''",
     "CREATE FUNCTION echo(timestamptz) RETURNS timestamptz VOLATILE LANGUAGE sql AS 'SELECT $1'",
     "CREATE DOMAIN stamp AS timestamptz DEFAULT now()",
@@ -39,6 +37,7 @@ constexpr const char* kObjects[] = {
     "CREATE TABLE dropped (x int, id int, at timestamptz DEFAULT now())",
     "ALTER TABLE dropped DROP COLUMN x",
     "CREATE VIEW seen AS SELECT id, at FROM times",
+    "CREATE TABLE extension (id uuid DEFAULT other.uuid_generate_v4(), n int)",
     "INSERT INTO plain (id, s) SELECT i, 'old' FROM generate_series(100, 110) i",
 };
 
@@ -47,13 +46,7 @@ PgConnectionPtr make_database(const char* name) {
   server.sql(std::string("DROP DATABASE IF EXISTS ") + name);
   server.sql(std::string("CREATE DATABASE ") + name);
   PgConnectionPtr connection = server.connect(name);
-  for (const char* object : kObjects) {
-    const bool needs_crypto = std::string_view(object).find("$libdir/pgcrypto") != std::string_view::npos;
-    const PgResultPtr result = run(connection.get(), object);
-    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK && !needs_crypto) {
-      throw std::runtime_error(std::string(object) + ": " + PQresultErrorMessage(result.get()));
-    }
-  }
+  for (const char* object : kObjects) sql_on(connection.get(), object);
   return connection;
 }
 

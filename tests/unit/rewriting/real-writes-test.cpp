@@ -9,8 +9,8 @@ using namespace pgtandem::testing;
 
 namespace {
 
-constexpr const char* kTables[] = {"plain",       "defaults", "\"Odd Name\"", "times",  "parts",
-                                   "public.twin", "granted",  "ruled",        "dropped"};
+constexpr const char* kTables[] = {"plain",       "defaults", "\"Odd Name\"", "times",     "parts",
+                                   "public.twin", "granted",  "ruled",        "extension", "dropped"};
 
 /// Those that keep nothing of what servers compute.
 constexpr const char* kWrites[] = {
@@ -57,6 +57,11 @@ constexpr const char* kWrites[] = {
     "INSERT INTO public.twin (id) VALUES (1)",
     "INSERT INTO dropped VALUES (1), (2)",
     "INSERT INTO dropped SELECT 3",
+    "INSERT INTO extension (n) VALUES (1), (2) RETURNING *",
+    "INSERT INTO extension VALUES (other.uuid_generate_v1mc(), 3), (other.uuid_generate_v4(), 4)",
+    "INSERT INTO plain (id, d) SELECT id + 60, now()::date FROM plain WHERE id < 3 GROUP BY id, now()::date "
+    "ORDER BY id",
+    "SELECT count(*), now() FROM plain GROUP BY now() HAVING now() > '2020-01-01' AND count(*) > 0",
     "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) INSERT INTO plain (id, a) VALUES (50, now())",
 };
 

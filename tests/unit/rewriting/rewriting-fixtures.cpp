@@ -45,6 +45,7 @@ const Rows kColumns{
     {"public", "twin", "t", "id", ""},
     {"public", "twin", "t", "at", "now()"},
     {"other", "twin", "f", "", ""},
+    {"public", "seen", "v", "", ""},
 };
 
 std::string with_rest(std::string text, const RewritePlan& plan) {

@@ -14,7 +14,7 @@ namespace pgtandem::testing {
 ///   v (id DEFAULT gen_random_uuid(), at DEFAULT clock_timestamp(), n)
 ///   "Odd" ("a ""b", day DEFAULT CURRENT_DATE)             seq (id DEFAULT nextval() || now(), n)
 ///   granted (id, at DEFAULT now()), with a grant on a column
-///   strange (id, at DEFAULT ('now'::text)::timestamp)     twin, in public and in other
+///   strange (id, at DEFAULT ('now'::text)::timestamp)     twin, in public and in other; seen, a view
 std::shared_ptr<const RewriteCatalogue> small_catalogue();
 
 RewritePlan plan_of(std::string_view sql, RewriteClasses classes = {});
