@@ -9,12 +9,16 @@ bool contains(const std::vector<std::uint64_t>& sessions, std::uint64_t session)
   return std::ranges::find(sessions, session) != sessions.end();
 }
 
+bool is_shared(GateMode mode) {
+  return mode == GateMode::end || mode == GateMode::local;
+}
+
 }  // namespace
 
 bool Gate::fits(const GateRequest& request) const {
   if (inside_.empty()) return true;
   if (may_pass_beside_holder(request)) return true;
-  return request.mode == GateMode::end && inside_.front().mode == GateMode::end;
+  return is_shared(request.mode) && is_shared(inside_.front().mode);
 }
 
 bool Gate::may_pass_beside_holder(const GateRequest& request) const {
@@ -91,7 +95,7 @@ void Gate::let_in(Calls& calls) {
 /// Where nobody is inside, or ends pass, every end that waits does; beside one who is alone, those that he
 /// waits for.
 void Gate::let_ends_in(Calls& calls) {
-  const bool ends_pass = inside_.empty() || inside_.front().mode == GateMode::end;
+  const bool ends_pass = inside_.empty() || is_shared(inside_.front().mode);
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     const bool end = it->request.mode == GateMode::end;
     if (end && (ends_pass || may_pass_beside_holder(it->request))) {

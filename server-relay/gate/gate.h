@@ -2,6 +2,7 @@
 /// page 2, hard points 14, 19 and 26). Knows nothing of SQL, sockets or threads' loops.
 ///
 ///   write   one at a time, and while no end passes
+///   local   any number together, beside ends: writes whose order the servers' row locks decide (row-local.h)
 ///   end     any number together, so that both servers can commit a group at once
 ///   alone   one, while nothing else passes (what may commit inside, or cannot be repeated)
 ///   read    does not pass the gate, except that a write which `excludes_reads` waits for those under way
@@ -20,7 +21,7 @@
 
 namespace pgtandem {
 
-enum class GateMode : std::uint8_t { write, end, alone };
+enum class GateMode : std::uint8_t { write, local, end, alone };
 
 struct GateRequest {
   std::uint64_t session = 0;
@@ -35,8 +36,8 @@ class Gate {
 
   /// True: let in at once, `granted` is not called. A session has at most one request.
   bool enter(const GateRequest& request, Granted granted);
-  /// The write that is inside is done and goes on as an end: nobody comes between the two, so that nobody
-  /// meets its locks.
+  /// The write, or local, that is inside is done and goes on as an end: nobody comes between the two, so that
+  /// nobody meets its locks.
   void turn_into_end(std::uint64_t session);
   /// Leaves, or gives up waiting. Does nothing for a session that has no request.
   void leave(std::uint64_t session);

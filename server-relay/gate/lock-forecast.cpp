@@ -8,6 +8,15 @@ std::uint64_t LockForecast::holder(std::uint64_t key, std::uint64_t asking) cons
   return found == holders_.end() || found->second == asking ? 0 : found->second;
 }
 
+LockForecast::Claim LockForecast::claim(std::uint64_t session, std::uint64_t key) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = holders_.find(key); found != holders_.end())
+    return found->second == session ? Claim::own_already : Claim::taken;
+  if (holders_.size() >= kMaxKeys) return Claim::own_already;
+  holders_.emplace(key, session);
+  return Claim::new_claim;
+}
+
 bool LockForecast::add(std::uint64_t session, std::uint64_t key) {
   const std::lock_guard lock(mutex_);
   if (holders_.size() >= kMaxKeys && !holders_.contains(key)) return false;

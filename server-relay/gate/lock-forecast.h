@@ -18,7 +18,11 @@ class LockForecast {
   /// The session that has locked what `key` (never 0) names in its open transaction; 0: none is known but
   /// `asking` itself.
   std::uint64_t holder(std::uint64_t key, std::uint64_t asking) const;
-  /// `session` has locked it. True: and did not have it before.
+  enum class Claim : std::uint8_t { taken, new_claim, own_already };
+  /// `session` is about to lock it: unless another one has it, nobody else is let try before this one has
+  /// moved.
+  Claim claim(std::uint64_t session, std::uint64_t key);
+  /// `session` has locked it, whatever was foreseen. True: and did not have it before.
   bool add(std::uint64_t session, std::uint64_t key);
   /// Forgets and clears `keys`, all that the session has added.
   void drop(std::uint64_t session, std::vector<std::uint64_t>& keys);

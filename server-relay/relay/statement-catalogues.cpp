@@ -34,6 +34,9 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
   const Result<ServiceRows> relations =
       co_await server.query(database, kStatementRelationsSql, {}, kLoadLimit, true);
   if (!relations) co_return Error{relations.error()};
+  const Result<ServiceRows> row_keys =
+      co_await server.query(database, kStatementRowKeysSql, {}, kLoadLimit, true);
+  if (!row_keys) co_return Error{row_keys.error()};
   const Result<ServiceRows> deferrable =
       co_await server.query(database, kDeferrableSql, {}, kLoadLimit, true);
   if (!deferrable) co_return Error{deferrable.error()};
@@ -42,6 +45,7 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
   rows.operators = operators->rows;
   rows.types = types->rows;
   rows.relations = relations->rows;
+  rows.row_keys = row_keys->rows;
   Result<std::shared_ptr<const StatementCatalogue>> catalogue = StatementCatalogue::from_rows(rows);
   if (!catalogue) co_return Error{catalogue.error()};
   DatabaseFacts facts;

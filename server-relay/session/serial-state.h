@@ -16,22 +16,24 @@
 
 namespace pgtandem {
 
-struct SerialState {
+struct SerialState final : private UnitPlanner::Classifier {
   SerialState(asio::io_context& context, DatabaseOrder& order_of_database,
-              DatabaseStatements& statements_of_database, UnitPlanner::Classify classify)
+              DatabaseStatements& statements_of_database, const TextDialect& dialect_of_session)
       : event(context),
         order(order_of_database),
         statements(statements_of_database),
-        planner(std::move(classify)) {}
+        dialect(dialect_of_session),
+        planner(*this) {}
 
   /// Where the session is with respect to its database's gate.
-  enum class Inside { outside, write, end, alone };
+  enum class Inside { outside, write, local, end, alone };
   /// Whose lock_timeout the open transaction has.
   enum class Timeouts { of_client, ours, unknown };
 
   Wakeup event;  ///< let in; both legs done; time to try again
   DatabaseOrder& order;
   DatabaseStatements& statements;
+  const TextDialect& dialect;
   UnitPlanner planner;
 
   // The gate.
@@ -138,6 +140,13 @@ struct SerialState {
     master = standby = {};
     committed_inside = forgiving = false;
   }
+
+ private:
+  std::shared_ptr<const Statement> classify(std::string_view text) override {
+    return statements.classify(text, catalogue_changed, dialect);
+  }
+  std::uint64_t version() const override { return statements.version(); }
+  std::uint64_t current_version() const override { return statements.current_version(); }
 };
 
 }  // namespace pgtandem

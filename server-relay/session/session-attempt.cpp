@@ -152,7 +152,8 @@ asio::awaitable<void> Session::run_attempts(const UnitPlan& plan) {
   const WayBack way_back = own_block               ? WayBack::rollback
                            : s.begin_bytes.empty() ? WayBack::savepoint
                                                    : WayBack::begin_again;
-  const Trial trial{plan, as_bytes(unit), own_block, way_back, std::chrono::steady_clock::now()};
+  const bool local = plan.statement.row_local && !s.strict && !s.serializable;
+  const Trial trial{plan, as_bytes(unit), own_block, way_back, std::chrono::steady_clock::now(), local};
   co_await settled();  // an end that the standby has still to finish leaves the gate by that
   s.judging = true;
   s.spilled = false;
@@ -172,6 +173,7 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
   SerialState& s = *serial_;
   const bool ddl = trial.plan.statement.kind == StatementKind::ddl;
   bool trusting = trial.plan.statement.row_key != 0 && !trial.bytes.empty();
+  bool local = trial.local;
   std::string refusal;
   for (int number = 1; !ended(); ++number) {
     while (trusting && refusal.empty() && foreseen(trial) != 0 && !ended()) {
@@ -179,10 +181,12 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
       refusal = over_a_limit(trial.began);
     }
     if (ended() || !refusal.empty()) break;
-    co_await enter_gate(GateMode::write, ddl);
+    co_await enter_gate(local ? GateMode::local : GateMode::write, ddl);
     if (ended()) break;
-    if (trusting && foreseen(trial) != 0) {  // whoever was inside before has it now
+    const bool changed = local && !still_local(trial);
+    if (changed || (trusting && !claim_rows(trial))) {  // whoever was inside before has them now
       leave_gate();
+      local = local && !changed;
       --number;
       continue;
     }
@@ -194,7 +198,9 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
     std::vector<std::uint32_t> pids;
     if (number > 1) pids = co_await who_blocks();
     co_await settled();
-    if (ended() || !attempt_met_a_lock() || s.spilled) break;
+    const bool met_a_lock = attempt_met_a_lock();
+    const bool in_other_order = local && outcomes_differ();
+    if (ended() || s.spilled || (!met_a_lock && !in_other_order)) break;
     drop_mismatches();
     co_await undo(trial);
     if (trial.plan.statement.may_use_sequences) co_await align_sequences();
@@ -202,11 +208,35 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
     if (ended()) break;
     refusal = over_a_limit(trial.began);
     if (!refusal.empty()) break;
+    // Side by side two of them could get in each other's way for ever; in order, only those of open
+    // transactions are.
+    local = false;
+    if (!met_a_lock) continue;
     const bool deadlock = co_await stand_aside(pids, number);
     if (deadlock) refusal = deadlock_error();
     if (!refusal.empty()) break;
   }
   co_return refusal;
+}
+
+/// What was proven of the statement still holds: no DDL has been committed since.
+bool Session::still_local(const Trial& trial) const {
+  return trial.plan.statement.catalogue_version == serial_->statements.current_version();
+}
+
+/// The two servers have taken the attempt differently: its order among others of its sort mattered.
+bool Session::outcomes_differ() const {
+  return standby_state_ == StandbyState::live && matcher_.pending_mismatch() != nullptr &&
+         !serial_->master.gave_up();
+}
+
+/// False: somebody else is about to lock them, or has.
+bool Session::claim_rows(const Trial& trial) {
+  SerialState& s = *serial_;
+  const std::uint64_t key = trial.plan.statement.row_key;
+  const LockForecast::Claim claim = s.order.forecast.claim(id_, key);
+  if (claim == LockForecast::Claim::new_claim) s.row_keys.push_back(key);
+  return claim != LockForecast::Claim::taken;
 }
 
 std::uint64_t Session::foreseen(const Trial& trial) const {

@@ -69,13 +69,27 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
     status = 'I';
   }
   const std::uint64_t key = plan.statement.row_key;
-  if (!own_block && key != 0 && s.rows != 0 && status == 'T' && s.order.forecast.add(id_, key))
-    s.row_keys.push_back(key);
+  if (!own_block && key != 0 && status == 'T') note_locked_rows(key);
   if (own_block || status == 'E') freed_locks();
   while (!ended() && (standby_state_ == StandbyState::lost || !env_.thread.may_release()))
     co_await s.event.wait();
   s.judging = false;
   if (!ended()) deliver(status);
+}
+
+/// The transaction goes on and holds what the attempt has locked.
+void Session::note_locked_rows(std::uint64_t key) {
+  SerialState& s = *serial_;
+  if (s.rows != 0) {
+    if (s.order.forecast.add(id_, key)) s.row_keys.push_back(key);
+    return;
+  }
+  // There were none. Whoever stands behind this claim may try.
+  if (s.row_keys.empty() || s.row_keys.back() != key) return;
+  std::vector<std::uint64_t> unused(1, key);
+  s.row_keys.pop_back();
+  s.order.forecast.drop(id_, unused);
+  s.order.waits.moved(id_);
 }
 
 /// What a deferred constraint says at the commit stands where the tag would have stood.
@@ -91,7 +105,7 @@ asio::awaitable<void> Session::check_deferred(const UnitPlan& plan) {
   SerialState& s = *serial_;
   s.judging = true;
   s.refusal.clear();
-  const Trial trial{plan, {}, false, WayBack::savepoint, std::chrono::steady_clock::now()};
+  const Trial trial{plan, {}, false, WayBack::savepoint, std::chrono::steady_clock::now(), false};
   s.refusal = co_await try_until_free(trial);
   if (ended()) co_return;
   if (s.refusal.empty() && s.master.failed()) s.refusal = s.own_error;

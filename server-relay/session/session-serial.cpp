@@ -34,12 +34,8 @@ bool is_gated(StatementKind kind) {
 
 void Session::begin_serial() {
   if (env_.settings.discipline != Discipline::serial || !mirrored()) return;
-  DatabaseStatements& statements = env_.statements_of(database_);
-  const auto classify = [this, &statements](std::string_view text) {
-    return statements.classify(text, serial_->catalogue_changed, dialect_);
-  };
-  serial_ =
-      std::make_unique<SerialState>(context_, env_.services.gates().of(database_), statements, classify);
+  serial_ = std::make_unique<SerialState>(context_, env_.services.gates().of(database_),
+                                          env_.statements_of(database_), dialect_);
   env_.services.gates().add_backends(id_, master_key_.pid, standby_key_.pid);
 }
 
@@ -250,15 +246,19 @@ asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads) {
     s.order.gate.leave(id_);
     co_return;
   }
-  s.inside = mode == GateMode::write ? SerialState::Inside::write
-             : mode == GateMode::end ? SerialState::Inside::end
-                                     : SerialState::Inside::alone;
+  s.inside = mode == GateMode::write   ? SerialState::Inside::write
+             : mode == GateMode::local ? SerialState::Inside::local
+             : mode == GateMode::end   ? SerialState::Inside::end
+                                       : SerialState::Inside::alone;
   s.client_moved = std::chrono::steady_clock::now();
 }
 
 void Session::leave_gate() {
   SerialState& s = *serial_;
   if (s.inside == SerialState::Inside::outside) return;
+  // Whoever comes next must not rely on what this one has changed.
+  if (s.catalogue_changed && s.inside != SerialState::Inside::write)
+    env_.services.catalogue_changed(database_);
   s.inside = SerialState::Inside::outside;
   s.order.gate.leave(id_);
 }
@@ -318,7 +318,7 @@ void Session::on_units_settled() {
     spawn(&Session::leave_aligned);
     return;
   }
-  const bool was_write = s.inside == SerialState::Inside::write;
+  const bool was_write = s.inside == SerialState::Inside::write || s.inside == SerialState::Inside::local;
   leave_gate();
   if (!was_write) freed_locks();
 }
@@ -451,7 +451,7 @@ void Session::replace_victims_error(const MessagePiece& piece, const std::option
 /// Nobody holds the gate for ever (hard point 19): what waits for its own client has `client_stall`.
 void Session::check_client_stall(SteadyTime now) {
   SerialState& s = *serial_;
-  if (s.inside != SerialState::Inside::write && s.inside != SerialState::Inside::alone) return;
+  if (s.inside == SerialState::Inside::outside || s.inside == SerialState::Inside::end) return;
   const bool waits_for_input = tracker_.phase() == RequestTracker::Phase::copying ||
                                tracker_.phase() == RequestTracker::Phase::sending;
   const bool waits_for_reader = front_out_.pending() != 0;

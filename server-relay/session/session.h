@@ -187,11 +187,15 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
     bool own_block;
     WayBack way_back;
     SteadyTime began;
+    bool local;  ///< may run beside others of its sort
   };
   void send_attempt(const Trial& trial, int number);
   void send_undo(const Trial& trial);
   asio::awaitable<void> undo(const Trial& trial);
   asio::awaitable<std::string> try_until_free(const Trial& trial);
+  bool still_local(const Trial& trial) const;
+  bool claim_rows(const Trial& trial);
+  bool outcomes_differ() const;
   std::uint64_t foreseen(const Trial& trial) const;
   asio::awaitable<bool> wait_for_foreseen(const Trial& trial);
   bool attempt_met_a_lock() const;
@@ -205,6 +209,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> give_up_attempt(const std::string& error, bool own_block, bool extended);
   asio::awaitable<void> fail_transaction(bool extended);
   asio::awaitable<void> finish_attempt(const Trial& trial);
+  void note_locked_rows(std::uint64_t key);
   asio::awaitable<void> commit_attempt(bool extended);
   void replace_end_by_error(bool extended);
   asio::awaitable<void> check_deferred(const UnitPlan& plan);

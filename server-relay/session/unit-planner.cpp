@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "common/base/bytes.h"
+#include "server-relay/replies/reply-reader.h"
 #include "server-relay/statements/row-target.h"
 
 namespace pgtandem {
@@ -11,6 +12,9 @@ namespace {
 
 /// More names than any driver prepares; beyond them statements are unproven, so writes.
 constexpr std::size_t kMaxNames = 4096;
+/// Bytes of a prepared statement that is judged again when the catalogue has changed; a longer one is a write
+/// from then on.
+constexpr std::size_t kMaxKeptParse = 16384;
 
 std::string_view up_to_zero(std::string_view text) {
   return text.substr(0, text.find('\0'));
@@ -48,6 +52,10 @@ UnitStatement both(const UnitStatement& a, const UnitStatement& b) {
   sum.changes_catalogue = a.changes_catalogue || b.changes_catalogue;
   sum.shared_objects = a.shared_objects || b.shared_objects;
   sum.calls_code = a.calls_code || b.calls_code;
+  sum.row_local = false;
+  sum.row_key = 0;
+  sum.rows = nullptr;
+  sum.facts = nullptr;
   return sum;
 }
 
@@ -60,6 +68,18 @@ std::shared_ptr<const RowTarget> with_numbers_of(std::string_view text, const Ro
   auto fixed = std::make_shared<RowTarget>(target);
   fix_numbers(*fixed, text);
   return fixed;
+}
+
+/// The end of a Parse, from the zero behind its text on: count:int16 {oid:int32}*. A user's type may compare
+/// in another way than the key does.
+bool declares_plain_types(std::string_view rest) {
+  ByteReader reader(as_bytes(rest));
+  (void)reader.take(1);
+  const std::uint16_t count = reader.u16();
+  for (std::uint16_t i = 0; i < count; ++i) {
+    if (reader.u32() >= kFirstUserOid) return false;
+  }
+  return !reader.failed();
 }
 
 /// The parameters' values in a Bind, from behind its two names on: formats:int16 {format:int16}*
@@ -164,7 +184,7 @@ void UnitPlanner::add(const MessagePiece& piece, UnitPlan& plan) {
 }
 
 UnitStatement UnitPlanner::of_text(std::string_view text) {
-  std::shared_ptr<const Statement> facts = classify_(text);
+  std::shared_ptr<const Statement> facts = classifier_.classify(text);
   const Statement& statement = *facts;
   UnitStatement summary;
   summary.kind = statement.kind;
@@ -176,6 +196,8 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
   summary.names_serializable = statement.names_isolation && says(text, "serializable");
   summary.changes_catalogue = statement.changes_catalogue;
   summary.shared_objects = statement.shared_objects;
+  summary.row_local = statement.row_local;
+  summary.catalogue_version = classifier_.version();
   summary.calls_code = statement.kind == StatementKind::opaque && begins_with_call(text);
   switch (statement.kind) {
     case StatementKind::execute:
@@ -198,6 +220,7 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
         UnitStatement inner = harmless_unit();
         inner.kind = statement.inner_reads ? StatementKind::read : StatementKind::write;
         inner.may_use_sequences = !statement.inner_reads;
+        inner.catalogue_version = classifier_.version();
         statements_.insert_or_assign(statement.name, inner);
         touched_.push_back(statement.name);
       }
@@ -219,17 +242,27 @@ void UnitPlanner::note_parse(ByteSpan body) {
   const std::string_view text = as_text(body);
   const std::string name(up_to_zero(text));
   if (name.size() >= text.size()) return;  // the server will say what is wrong
-  const std::string_view sql = up_to_zero(text.substr(name.size() + 1));
-  UnitStatement statement = of_text(sql);
-  if (statement.facts != nullptr && !statement.facts->row_target.terms.empty())
-    statement.rows = with_numbers_of(sql, statement.facts->row_target);
+  UnitStatement statement = of_parse(text.substr(name.size() + 1));
   const auto known = statements_.find(name);
   // A second Parse of a name that exists fails, and the first statement stays.
   if (!name.empty() && known != statements_.end() && known->second.kind != statement.kind)
-    statement.kind = StatementKind::opaque;
+    statement = UnitStatement{.kind = StatementKind::opaque};
   if (known == statements_.end() && statements_.size() >= kMaxNames) return;
   statements_.insert_or_assign(name, statement);
   touched_.push_back(name);
+}
+
+/// `rest`: a Parse from behind its name on.
+UnitStatement UnitPlanner::of_parse(std::string_view rest) {
+  const std::string_view sql = up_to_zero(rest);
+  UnitStatement statement = of_text(sql);
+  if (statement.facts != nullptr && !statement.facts->row_target.terms.empty())
+    statement.rows = with_numbers_of(sql, statement.facts->row_target);
+  statement.row_local = statement.row_local && declares_plain_types(rest.substr(sql.size()));
+  const bool may_change = statement.kind == StatementKind::read || statement.kind == StatementKind::write;
+  if (may_change && rest.size() <= kMaxKeptParse)
+    statement.parse_body = std::make_shared<const std::string>(rest);
+  return statement;
 }
 
 void UnitPlanner::note_bind(ByteSpan body) {
@@ -250,9 +283,18 @@ UnitStatement UnitPlanner::executed(ByteSpan execute_body) const {
   return portal(std::string(up_to_zero(as_text(execute_body))));
 }
 
-UnitStatement UnitPlanner::prepared(const std::string& name) const {
+UnitStatement UnitPlanner::prepared(const std::string& name) {
   const auto it = statements_.find(name);
-  return it != statements_.end() ? it->second : UnitStatement{};
+  if (it == statements_.end()) return UnitStatement{};
+  UnitStatement& statement = it->second;
+  if (statement.parse_body != nullptr && statement.catalogue_version != classifier_.current_version()) {
+    const std::shared_ptr<const std::string> body = statement.parse_body;
+    statement = of_parse(*body);
+  } else if (statement.parse_body == nullptr && statement.kind == StatementKind::read &&
+             statement.catalogue_version != classifier_.current_version()) {
+    statement.kind = StatementKind::write;  // what proved it may be true no more
+  }
+  return statement;
 }
 
 UnitStatement UnitPlanner::portal(const std::string& name) const {

@@ -6,7 +6,6 @@
 /// and of Parse share one name space, so do cursors and portals ("Extended Query", PREPARE, DECLARE).
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,11 +29,16 @@ struct UnitStatement {
   bool changes_catalogue = false;
   bool shared_objects = false;
   bool calls_code = false;    ///< one CALL or DO
+  bool row_local = false;      ///< needs no order among others of its sort
   std::uint64_t row_key = 0;  ///< a guess at the rows that it locks (row_key()); 0: none
   /// Of a prepared statement, from which Bind makes the key; may be null.
   std::shared_ptr<const RowTarget> rows = nullptr;
   /// Flags and all else, where the unit is one statement with a text of its own; may be null.
   std::shared_ptr<const Statement> facts = nullptr;
+  /// Of the catalogue by which it was judged.
+  std::uint64_t catalogue_version = 0;
+  /// Of a prepared statement whose judgement may change with the catalogue; may be null.
+  std::shared_ptr<const std::string> parse_body = nullptr;
 };
 
 struct UnitPlan {
@@ -53,9 +57,18 @@ struct UnitPlan {
 
 class UnitPlanner {
  public:
-  using Classify = std::function<std::shared_ptr<const Statement>(std::string_view text)>;
-
-  explicit UnitPlanner(Classify classify) : classify_(std::move(classify)) {}
+  /// Asks for texts to be classified by the catalogue as it is now.
+  class Classifier {
+   public:
+    virtual ~Classifier() = default;
+    virtual std::shared_ptr<const Statement> classify(std::string_view text) = 0;
+    /// Of the catalogue that the last text was classified by.
+    virtual std::uint64_t version() const = 0;
+    /// Of the catalogue as it is now.
+    virtual std::uint64_t current_version() const = 0;
+  };
+  /// `classifier` outlives the planner.
+  explicit UnitPlanner(Classifier& classifier) : classifier_(classifier) {}
 
   /// `input` begins where a unit begins. Once its answer is not `incomplete`, the messages count as sent.
   UnitPlan plan(ByteSpan input);
@@ -75,10 +88,11 @@ class UnitPlanner {
   UnitStatement of_text(std::string_view text);
   void note_parse(ByteSpan body);
   void note_bind(ByteSpan body);
-  UnitStatement prepared(const std::string& name) const;
+  UnitStatement of_parse(std::string_view rest);
+  UnitStatement prepared(const std::string& name);
   UnitStatement portal(const std::string& name) const;
 
-  Classify classify_;
+  Classifier& classifier_;
   std::map<std::string, UnitStatement, std::less<>> statements_;
   std::map<std::string, UnitStatement, std::less<>> portals_;
   std::vector<std::string> touched_;  ///< names of statements that the unit under way prepares

@@ -5,6 +5,7 @@
 
 #include "server-relay/statements/lexical-scan.h"
 #include "server-relay/statements/parse-tree.h"
+#include "server-relay/statements/row-local.h"
 #include "server-relay/statements/row-target.h"
 #include "server-relay/statements/sql-lexer.h"
 #include "server-relay/statements/statement-rules.h"
@@ -12,6 +13,8 @@
 
 namespace pgtandem {
 namespace {
+
+constexpr std::size_t kMaxLocalInsert = 4096;  ///< bytes
 
 /// Whatever it does, nothing is known to be left out.
 Statement unknown_text(std::string_view text) {
@@ -96,7 +99,9 @@ Statement classify(std::string_view text, const StatementCatalogue* catalogue, T
       !reads_alike(text, dialect)) {
     return unknown_text(text);
   }
-  if (auto insert = classify_insert_of_constants(text)) {
+  // A short one may be row-local, which takes the parser and is then remembered.
+  const bool may_be_local = catalogue != nullptr && text.size() <= kMaxLocalInsert;
+  if (auto insert = may_be_local ? std::nullopt : classify_insert_of_constants(text)) {
     insert->names_settings = names_settings(text);
     return *std::move(insert);
   }
@@ -104,8 +109,13 @@ Statement classify(std::string_view text, const StatementCatalogue* catalogue, T
   const auto tree = ParseTree::parse(std::string(text));
   if (!tree) return unknown_text(text);
   Statement statement = classify_tree(*tree, catalogue);
-  if (tree->statements().size() == 1 && tree->statements()[0]->stmt != nullptr)
-    statement.row_target = find_row_target(*tree->statements()[0]->stmt, text);
+  if (tree->statements().size() == 1 && tree->statements()[0]->stmt != nullptr) {
+    const PgQuery__Node& node = *tree->statements()[0]->stmt;
+    statement.row_target = find_row_target(node, text);
+    statement.row_local =
+        statement.kind == StatementKind::write && catalogue != nullptr && is_row_local(node, *catalogue);
+    if (statement.row_local) statement.may_use_sequences = false;
+  }
   statement.names_settings |= names_settings(text);
   if (statement.kind == StatementKind::opaque) statement.names_isolation |= mentions_isolation(text);
   return statement;

@@ -33,6 +33,10 @@ class DatabaseStatements {
 
   /// With `unproven` nothing is taken from the catalogue: the caller's open transaction has changed it.
   std::shared_ptr<const Statement> classify(std::string_view text, bool unproven, TextDialect dialect);
+  /// Of the catalogue that the last text was classified by.
+  std::uint64_t version() const { return version_; }
+  /// Another one than version(): what was proven need not hold any more.
+  std::uint64_t current_version() const { return shared_.version(); }
   bool may_defer() const { return shared_.may_defer(); }
 
  private:

@@ -61,6 +61,39 @@ const char* const kStatementRelationsSql =
     "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "WHERE c.relkind IN ('r', 'p', 'm', 'S', 'I', 'v', 'f') LIMIT 1000001";
 
+// Left out: partitions and tables with children (a key does not hold for all of them), row security, deferred
+// keys (their conflicts show late), and tables whose constraints, or whose columns' domains, run a function that is not immutable.
+const char* const kStatementRowKeysSql =
+    "WITH calling(classid, objid) AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d "
+    "JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass "
+    "AND p.provolatile <> 'i'), "
+    "checked(relid, typid) AS (SELECT k.conrelid, k.contypid FROM pg_catalog.pg_constraint k "
+    "JOIN calling c ON c.classid = 'pg_catalog.pg_constraint'::regclass AND c.objid = k.oid), "
+    "keys(relid, names) AS (SELECT i.indrelid, (SELECT pg_catalog.string_agg(a.attname, E'\t') "
+    "FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid "
+    "AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) HAVING pg_catalog.bool_and(a.attname !~ "
+    "E'[\t\n]')) "
+    "FROM pg_catalog.pg_index i WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS "
+    "NULL AND i.indexprs IS NULL) "
+    "SELECT n.nspname, c.relname, "
+    "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> "
+    "'') "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f WHERE f.adrelid = c.oid "
+    "AND (pg_catalog.pg_get_expr(f.adbin, f.adrelid) LIKE '%nextval%' OR EXISTS (SELECT FROM calling g "
+    "WHERE g.classid = 'pg_catalog.pg_attrdef'::regclass AND g.objid = f.oid))) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0 AND t.typtype = 'd' AND t.typdefault IS NOT NULL) "
+    "THEN 'f' ELSE 't' END, "
+    "COALESCE((SELECT pg_catalog.string_agg(k.names, E'\n') FROM keys k WHERE k.relid = c.oid), '') "
+    "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.oid >= 16384 AND c.relkind = 'r' AND NOT c.relhassubclass AND NOT c.relispartition "
+    "AND NOT c.relrowsecurity AND c.oid NOT IN (SELECT relid FROM checked) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND NOT "
+    "i.indimmediate) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN checked k ON k.typid = a.atttypid "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0) LIMIT 1000001";
+
 // Only objects that users make; the sum of their rows' versions. A dropped and a made object change it too.
 const char* const kStatementCatalogueVersionSql =
     "SELECT pg_catalog.concat_ws(' ', "
@@ -82,6 +115,10 @@ const char* const kStatementCatalogueVersionSql =
     "FROM pg_catalog.pg_inherits), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(oid::int8)) "
     "FROM pg_catalog.pg_namespace), "
+    "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(indexrelid::int8)) "
+    "FROM pg_catalog.pg_index WHERE indisunique), "
+    "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(oid::int8)) "
+    "FROM pg_catalog.pg_attrdef), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(oid::int8), "
     "sum(pg_catalog.hashtext(relname || ' ' || relnamespace || relrowsecurity)::int8)) "
     "FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm', 'S', 'I', 'v', 'f')))";

@@ -1,6 +1,7 @@
 #include "server-relay/statements/statement-catalogue.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "server-relay/statements/classify.h"
 #include "server-relay/statements/known-functions.h"
@@ -61,7 +62,8 @@ Result<std::shared_ptr<const StatementCatalogue>> StatementCatalogue::from_rows(
   const auto catalogue = std::make_shared<StatementCatalogue>();
   for (const Result<void>& added :
        {catalogue->add_functions(rows.functions), catalogue->add_operators(rows.operators),
-        catalogue->add_types(rows.types), catalogue->add_relations(rows.relations)}) {
+        catalogue->add_types(rows.types), catalogue->add_relations(rows.relations),
+        catalogue->add_row_keys(rows.row_keys)}) {
     if (!added) return Error{added.error()};
   }
   return std::shared_ptr<const StatementCatalogue>(catalogue);
@@ -148,6 +150,11 @@ bool StatementCatalogue::function_is_safe(std::string_view schema, std::string_v
   return all_of(functions_, schema, name, false, [](const Function& function) { return function.safe; });
 }
 
+bool StatementCatalogue::function_is_own(std::string_view name) const {
+  return all_of(functions_, "", name, false,
+                [](const Function& function) { return function.schema == kOwnSchema; });
+}
+
 bool StatementCatalogue::attribute_is_safe(std::string_view name) const {
   return all_of(functions_, "", name, true, [](const Function& function) { return !function.takes_row; });
 }
@@ -188,6 +195,42 @@ bool StatementCatalogue::relation_acts(std::string_view schema, std::string_view
 bool StatementCatalogue::relation_is_partitioned(std::string_view schema, std::string_view name) const {
   return !all_of(relations_, schema, name, true,
                  [](const Relation& relation) { return relation.form != 'p' && relation.form != 'I'; });
+}
+
+Result<void> StatementCatalogue::add_row_keys(CatalogueRows rows) {
+  if (auto checked = check_rows(rows, 4, "row key"); !checked) return checked;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& row = rows[i];
+    if (!is_flag(row[2])) return malformed("row key", i);
+    const auto named = relations_.find(row[1]);
+    if (named == relations_.end()) continue;
+    const auto relation = std::ranges::find(named->second, row[0], &Relation::schema);
+    if (relation == named->second.end()) continue;
+    relation->takes_plain_rows = row[2] == "t";
+    for (const auto line : std::views::split(std::string_view(row[3]), '\n')) {
+      if (line.empty()) continue;
+      std::vector<std::string>& key = relation->keys.emplace_back();
+      for (const auto column : std::views::split(line, '\t')) key.emplace_back(column.begin(), column.end());
+    }
+  }
+  return {};
+}
+
+bool StatementCatalogue::relation_has_key(std::string_view schema, std::string_view name,
+                                          std::span<const std::string_view> columns) const {
+  const auto held = [&](const std::string& column) {
+    return std::ranges::find(columns, column) != columns.end();
+  };
+  return all_of(relations_, schema, name, false, [&](const Relation& relation) {
+    return !relation.acts && std::ranges::any_of(relation.keys, [&](const std::vector<std::string>& key) {
+      return std::ranges::all_of(key, held);
+    });
+  });
+}
+
+bool StatementCatalogue::relation_takes_plain_rows(std::string_view schema, std::string_view name) const {
+  return all_of(relations_, schema, name, false,
+                [](const Relation& relation) { return !relation.acts && relation.takes_plain_rows; });
 }
 
 bool StatementCatalogue::is_read(const JudgedText& text) const {

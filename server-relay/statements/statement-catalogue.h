@@ -19,12 +19,13 @@ namespace pgtandem {
 /// Rows as a service connection returns them.
 using CatalogueRows = std::span<const std::vector<std::string>>;
 
-/// The answers to the four queries below.
+/// The answers to the queries below.
 struct StatementCatalogueRows {
   CatalogueRows functions;
   CatalogueRows operators;
   CatalogueRows types;
   CatalogueRows relations;
+  CatalogueRows row_keys = {};
 };
 
 /// Immutable and thread-safe.
@@ -40,6 +41,8 @@ class StatementCatalogue {
   /// Known, and no candidate may write: none is volatile, save for functions of PostgreSQL's own that are
   /// known to be harmless or to change this session alone (set_config).
   bool function_is_safe(std::string_view schema, std::string_view name) const;
+  /// Every candidate is PostgreSQL's own.
+  bool function_is_own(std::string_view name) const;
   /// `x.name` cannot be a call of a volatile function that takes the row x.
   bool attribute_is_safe(std::string_view name) const;
   /// No candidate's function is volatile.
@@ -57,6 +60,13 @@ class StatementCatalogue {
   bool relation_acts(std::string_view schema, std::string_view name) const;
   /// A partitioned table or index: REINDEX and CLUSTER of it refuse a transaction block.
   bool relation_is_partitioned(std::string_view schema, std::string_view name) const;
+  /// Writing a row of it does nothing but that, and `columns` hold a unique key: at most one row has these
+  /// values, and whoever wants it meets its lock.
+  bool relation_has_key(std::string_view schema, std::string_view name,
+                        std::span<const std::string_view> columns) const;
+  /// A new row does nothing but become one: no default takes a sequence's next value or runs a user's
+  /// function.
+  bool relation_takes_plain_rows(std::string_view schema, std::string_view name) const;
   /// False where a volatile implicit cast or a volatile operator of an index operator class exists: any query
   /// may then run it unnamed.
   bool implicit_calls_are_safe() const { return implicit_calls_are_safe_; }
@@ -85,12 +95,15 @@ class StatementCatalogue {
     char form;  ///< as kStatementRelationsSql tells
     bool acts;
     const JudgedText* view;  ///< null where it is none
+    std::vector<std::vector<std::string>> keys = {};
+    bool takes_plain_rows = false;
   };
 
   Result<void> add_functions(CatalogueRows rows);
   Result<void> add_operators(CatalogueRows rows);
   Result<void> add_types(CatalogueRows rows);
   Result<void> add_relations(CatalogueRows rows);
+  Result<void> add_row_keys(CatalogueRows rows);
   bool is_read(const JudgedText& text) const;
   template <typename Value, typename Test>
   bool all_of(const ByName<Value>& names, std::string_view schema, std::string_view name, bool if_none,
@@ -122,7 +135,10 @@ extern const char* const kStatementTypesSql;
 /// 'p' partitioned table, 'm' materialized view, 'S' sequence, 'I' partitioned index, 'v' view, 'u' anything
 /// else.
 extern const char* const kStatementRelationsSql;
-/// One value that is another after any change to what the four queries tell: cheap enough to be asked every
+/// Of plain tables of users whose constraints run no user's function: schema, name, 't' if
+/// relation_takes_plain_rows else 'f', the columns of its unique keys (a key a line, columns between tabs).
+extern const char* const kStatementRowKeysSql;
+/// One value that is another after any change to what these queries tell: cheap enough to be asked every
 /// few seconds, since functions may contain DDL.
 extern const char* const kStatementCatalogueVersionSql;
 

@@ -107,6 +107,10 @@ struct Statement {
   std::vector<std::string> flags = {};
   /// Of UPDATE, DELETE and SELECT with a locking clause that waits; without terms where it cannot be told.
   RowTarget row_target = {};
+  /// A write, or a locking read, of single rows that it names by a unique key, or a row of constants: what it
+  /// does follows from the rows' own last versions, and whoever else wants them meets its locks
+  /// (row-local.h).
+  bool row_local = false;
 
   friend bool operator==(const Statement&, const Statement&) = default;
 };
