@@ -480,6 +480,40 @@ def check_two_phase(world, load):
     expect("the sum", world.value("SELECT sum(v) FROM tp"), load.total("done"))
     expect("transactions left prepared", world.value("SELECT count(*) FROM pg_prepared_xacts"), 0)
 
+# 21: writes of single rows pass side by side; whether a row exists, or fits, is nothing that its lock can order.
+
+def single_row(session):
+    key, by = session.choice.randrange(6), session.choice.randrange(1, 9)
+    return session.choice.choice((
+        ("INSERT INTO cell (k, v, n) VALUES (%s, %s, 0)", key, by),
+        ("INSERT INTO cell (k, v, n) VALUES (%s, %s, 0) ON CONFLICT (k) DO UPDATE SET n = cell.n + 1", key, by),
+        ("INSERT INTO cell (k, v, n) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING", key, by),
+        ("DELETE FROM cell WHERE k = %s", key),
+        ("DELETE FROM cell WHERE k = %s AND n > %s", key, by),
+        ("UPDATE cell SET n = n + %s WHERE k = %s", by, key),
+        ("UPDATE cell SET n = 0, v = v + 100 WHERE k = %s AND n >= %s", key, by),
+        ("UPDATE cell SET k = %s WHERE k = %s", session.choice.randrange(6), key),
+        ("UPDATE cell SET n = n * 2 WHERE v = %s", by),
+        ("SELECT k, v, n FROM cell WHERE k = %s FOR UPDATE", key),
+        ("INSERT INTO leaf (of, n) VALUES (%s, %s)", key, by),
+        ("UPDATE leaf SET n = n + 1 WHERE of = %s AND n = %s", key, by),
+        ("INSERT INTO total SELECT count(*), sum(n) FROM cell",)))
+
+
+def single_rows(session, n):
+    if session.choice.random() < 0.5:
+        session.do(*single_row(session))
+        return
+    session.begin()
+    for _ in range(session.choice.randrange(1, 4)):
+        if not session.do(*single_row(session)).ok:
+            break
+    if session.status == "T" and session.choice.random() < 0.75:
+        session.commit()
+    else:
+        session.rollback()
+
+
 
 HOT = ("CREATE TABLE t (id int PRIMARY KEY, s text)", "INSERT INTO t VALUES (1, '')")
 CASES = (
@@ -545,4 +579,8 @@ CASES = (
     Case("19-two-phase", "PREPARE TRANSACTION with waiters", (
         "CREATE TABLE tp (id int PRIMARY KEY, v int)", "INSERT INTO tp VALUES (1, 0), (2, 0)"), two_phase,
         check=check_two_phase),
+    Case("21-single-rows", "rows that come and go, written by their keys", (
+        "CREATE TABLE cell (k int PRIMARY KEY, v int UNIQUE, n int CHECK (n < 1000000000))",
+        "CREATE TABLE leaf (of int REFERENCES cell, n int, UNIQUE (of, n))", "CREATE TABLE total (cells bigint, n numeric)"),
+        single_rows, allowed=("23505", "23503", "22003", "23514")),
 )
