@@ -82,8 +82,10 @@ bool arrange(std::vector<Replacement>& replacements) {
     return std::pair(one.span.begin, one.span.end) < std::pair(other.span.begin, other.span.end);
   };
   std::ranges::sort(replacements, by_place);
-  const auto again = std::ranges::unique(replacements, {}, &Replacement::span);
-  replacements.erase(again.begin(), again.end());
+  const auto again =
+      std::unique(replacements.begin(), replacements.end(),
+                  [](const Replacement& one, const Replacement& other) { return one.span == other.span; });
+  replacements.erase(again, replacements.end());
   const auto overlap = std::ranges::adjacent_find(
       replacements, [](const auto& one, const auto& next) { return one.span.end > next.span.begin; });
   return overlap == replacements.end();
