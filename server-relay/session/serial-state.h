@@ -53,7 +53,8 @@ struct SerialState final : private UnitPlanner::Classifier {
 
   // The frontend's transaction.
   bool wrote = false;
-  bool own_savepoint = false;
+  bool own_savepoint = false;         ///< the youngest is the relay's
+  std::uint32_t open_savepoints = 0;  ///< of the relay's in the transaction
   Timeouts timeouts = Timeouts::of_client;
   bool strict = false;          ///< its snapshot outlives a statement (REPEATABLE READ and above)
   bool serializable = false;    ///< and the master judges it

@@ -70,6 +70,20 @@ void Session::append_attempt(ByteSpan bytes, bool again) {
   }
 }
 
+/// Older ones of the same name are left in peace while they are few: a RELEASE costs both servers a
+/// statement.
+void Session::add_savepoint(bool extended) {
+  constexpr std::uint32_t kMostOpen = 32;
+  SerialState& s = *serial_;
+  if (s.own_savepoint && s.open_savepoints >= kMostOpen) {
+    add_prefix("RELEASE SAVEPOINT pgtandem", extended);
+    --s.open_savepoints;
+  }
+  add_prefix("SAVEPOINT pgtandem", extended);
+  ++s.open_savepoints;
+  s.own_savepoint = true;
+}
+
 void Session::send_attempt(const Trial& trial, int number) {
   SerialState& s = *serial_;
   const bool extended = trial.plan.extended;
@@ -87,12 +101,7 @@ void Session::send_attempt(const Trial& trial, int number) {
     }
   } else {
     soften_standby(extended);
-    if (trial.way_back == WayBack::savepoint && (number == 1 || !s.own_savepoint)) {
-      // Released savepoints do not pile up.
-      if (s.own_savepoint) add_prefix("RELEASE SAVEPOINT pgtandem", extended);
-      add_prefix("SAVEPOINT pgtandem", extended);
-      s.own_savepoint = true;
-    }
+    if (trial.way_back == WayBack::savepoint && (number == 1 || !s.own_savepoint)) add_savepoint(extended);
   }
   if (trial.own_block || number > 1 || s.timeouts != SerialState::Timeouts::ours)
     limit_timeouts(number, trial.plan.statement.kind == StatementKind::ddl, extended);

@@ -120,9 +120,7 @@ void Session::send_check(int number, bool extended) {
   SerialState& s = *serial_;
   s.master = s.standby = {};
   s.own_error.clear();
-  if (s.own_savepoint) add_prefix("RELEASE SAVEPOINT pgtandem", extended);
-  add_prefix("SAVEPOINT pgtandem", extended);
-  s.own_savepoint = true;
+  add_savepoint(extended);
   limit_timeouts(number, false, extended);
   own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", extended);
   flush_own();

@@ -206,10 +206,8 @@ void Session::prepare_plain(const UnitPlan& plan) {
   if (status_ != 'T' || !mirrored()) return;
   const bool end = kind == StatementKind::commit || kind == StatementKind::rollback;
   const bool names_savepoint = kind == StatementKind::savepoint || kind == StatementKind::release;
-  if (s.own_savepoint && names_savepoint) {
-    add_prefix("RELEASE SAVEPOINT pgtandem", plan.extended);
-    s.own_savepoint = false;
-  }
+  // One that the frontend makes lies within the relay's; one that it releases takes the relay's along.
+  if (names_savepoint) s.own_savepoint = false;
   if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to)
     restore_timeouts(plan.extended);
   soften_standby(plan.extended);
@@ -338,6 +336,7 @@ void Session::on_client_unit(char status, bool failed) {
   if (failed) s.planner.on_error();
   if (status == 'I') {
     s.wrote = s.own_savepoint = s.strict = s.serializable = s.soften_standby = false;
+    s.open_savepoints = 0;
     s.timeouts = SerialState::Timeouts::of_client;
     s.planner.on_transaction_end();
     if (s.catalogue_changed) env_.services.catalogue_changed(database_);

@@ -189,6 +189,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
     SteadyTime began;
     bool local;  ///< may run beside others of its sort
   };
+  void add_savepoint(bool extended);
   void send_attempt(const Trial& trial, int number);
   void send_undo(const Trial& trial);
   asio::awaitable<void> undo(const Trial& trial);

@@ -29,7 +29,7 @@ struct UnitStatement {
   bool changes_catalogue = false;
   bool shared_objects = false;
   bool calls_code = false;    ///< one CALL or DO
-  bool row_local = false;      ///< needs no order among others of its sort
+  bool row_local = false;     ///< needs no order among others of its sort
   std::uint64_t row_key = 0;  ///< a guess at the rows that it locks (row_key()); 0: none
   /// Of a prepared statement, from which Bind makes the key; may be null.
   std::shared_ptr<const RowTarget> rows = nullptr;

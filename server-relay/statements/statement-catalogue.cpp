@@ -1,7 +1,6 @@
 #include "server-relay/statements/statement-catalogue.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "server-relay/statements/classify.h"
 #include "server-relay/statements/known-functions.h"
@@ -38,6 +37,16 @@ enum Verdict : std::uint8_t { unjudged = 0, safe = 1, unsafe = 2 };
 Error malformed(std::string_view what, std::size_t at) {
   return Error{"the statement catalogue's " + std::string(what) + " number " + std::to_string(at + 1) +
                " is malformed"};
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t end = text.find(separator); end != std::string_view::npos; end = text.find(separator)) {
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  parts.emplace_back(text);
+  return parts;
 }
 
 Result<void> check_rows(CatalogueRows rows, std::size_t columns, std::string_view what) {
@@ -207,10 +216,8 @@ Result<void> StatementCatalogue::add_row_keys(CatalogueRows rows) {
     const auto relation = std::ranges::find(named->second, row[0], &Relation::schema);
     if (relation == named->second.end()) continue;
     relation->takes_plain_rows = row[2] == "t";
-    for (const auto line : std::views::split(std::string_view(row[3]), '\n')) {
-      if (line.empty()) continue;
-      std::vector<std::string>& key = relation->keys.emplace_back();
-      for (const auto column : std::views::split(line, '\t')) key.emplace_back(column.begin(), column.end());
+    for (const std::string& line : split(row[3], '\n')) {
+      if (!line.empty()) relation->keys.push_back(split(line, '\t'));
     }
   }
   return {};
