@@ -69,6 +69,8 @@ std::string upper_flag_argument(const Setting& setting) {
       return "HOST";
     case SettingType::uuid:
       return "UUID";
+    case SettingType::disciplines:
+      return "DATABASE/ROLE=DISCIPLINE";
     case SettingType::access:
       return "RULE";
     case SettingType::text:

@@ -1,4 +1,6 @@
 /// The relay's settings: one of two shapes, a pair (node, [pair], [nodes]) or flags-only (master, standby).
+#include <algorithm>
+
 #include "common/config/load.h"
 #include "common/config/reader.h"
 
@@ -31,6 +33,15 @@ void read_plain(const Reader& reader, RelaySettings& s) {
   using D = std::pair<std::string_view, Discipline>;
   s.discipline = reader.choice(
       "discipline", std::array{D{"classic", Discipline::classic}, D{"serial", Discipline::serial}});
+  for (const std::string& rule : reader.list("discipline_for"))
+    s.discipline_for.push_back(*config::parse_discipline_rule(rule));
+  const std::array on_off{std::pair{std::string_view("on"), true}, std::pair{std::string_view("off"), false}};
+  s.rewrite_time = reader.choice("rewrite_time", on_off);
+  s.rewrite_values = reader.choice("rewrite_values", on_off);
+  s.slow_write = reader.duration("slow_write");
+  s.slow_writes_overlap = reader.choice(
+      "slow_write_policy",
+      std::array{std::pair{std::string_view("wait"), false}, std::pair{std::string_view("overlap"), true}});
   using A = std::pair<std::string_view, Ack>;
   s.ack = reader.choice("ack", std::array{A{"both", Ack::both}, A{"master", Ack::master}});
   using M = std::pair<std::string_view, OnMismatch>;
@@ -71,6 +82,10 @@ void check_common(const Reader& reader, RelaySettings& s, Findings& findings) {
                          reader.origin("protocol") + ") understands none; use discipline \"classic\"");
     }
     s.discipline = Discipline::classic;
+    if (!s.discipline_for.empty()) {
+      findings.error(reader.origin("discipline_for"),
+                     "protocol \"raw\" understands no databases and roles; leave discipline_for out");
+    }
     if (reader.given("ack") && s.ack == Ack::both) {
       findings.error(reader.origin("ack"),
                      "ack \"both\" needs replies that can be compared, and protocol \"raw\" (" +
@@ -78,6 +93,16 @@ void check_common(const Reader& reader, RelaySettings& s, Findings& findings) {
                          ") knows none; use ack \"master\" or protocol \"postgres\"");
     }
     s.ack = Ack::master;
+  }
+  if (s.service.user.empty()) {
+    const bool serial_for_some = std::ranges::any_of(
+        s.discipline_for, [](const DisciplineRule& rule) { return rule.discipline == Discipline::serial; });
+    if (serial_for_some || (reader.given("discipline") && s.discipline == Discipline::serial)) {
+      findings.error(reader.origin(serial_for_some ? "discipline_for" : "discipline"),
+                     "discipline \"serial\" needs service.user, a superuser by whom the relay reads the "
+                     "catalogue and sets sequences: give it, or use discipline \"classic\"");
+    }
+    s.discipline = Discipline::classic;
   }
   if (s.service.user.empty() && !s.service.passfile.empty()) {
     findings.error(reader.origin("service.passfile"), "service.passfile without service.user: give both");

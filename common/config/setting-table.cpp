@@ -37,7 +37,27 @@ constexpr std::array kSettings{
             .choices = "classic|serial",
             .meaning = "How units of different sessions are ordered. `classic`: each session on its own; equal only if "
                        "what they write commutes. `serial`: one write at a time in a database, on both servers at "
-                       "once, commits in groups between them; needs a service user."},
+                       "once, commits in groups between them; writes of single rows pass side by side; needs a "
+                       "service user."},
+    Setting{.name = "discipline_for", .type = disciplines, .programs = kRelay, .default_note = "none",
+            .meaning = "Exceptions from `discipline`, as `database/role=discipline`; `*` stands for any database or "
+                       "role, the first that fits counts. Sessions of different disciplines do not wait for each "
+                       "other: what they write must not meet."},
+    Setting{.name = "rewrite_time", .type = choice, .programs = kRelay, .fallback = "on", .choices = "on|off",
+            .meaning = "Discipline `serial`: now(), CURRENT_DATE and their like in writes, and in defaults of columns "
+                       "that an INSERT leaves out, become the master's transaction time on both servers."},
+    Setting{.name = "rewrite_values", .type = choice, .programs = kRelay, .fallback = "on", .choices = "on|off",
+            .meaning = "Discipline `serial`: clock_timestamp(), random() and generated uuids in VALUES, and in defaults "
+                       "of columns that an INSERT leaves out, are computed once, by the master, for both servers."},
+    Setting{.name = "slow_write", .type = duration, .programs = kRelay, .fallback = "10s",
+            .min = 100, .max = 24 * kHour,
+            .meaning = "Discipline `serial`: a write that holds up the other writers of its database for longer is "
+                       "logged, with its statement.",
+            .at_limits = "`slow_write_policy` decides what happens."},
+    Setting{.name = "slow_write_policy", .type = choice, .programs = kRelay, .fallback = "wait",
+            .choices = "wait|overlap",
+            .meaning = "What happens behind a slow write: the others `wait`, or pass beside it (`overlap`); then the "
+                       "tables that it writes may differ on the two servers, and the log says which statement it was."},
     Setting{.name = "ack", .type = choice, .programs = kRelay, .fallback = "both",
             .choices = "both|master", .default_note = "`both`; `master` with `protocol = \"raw\"`",
             .meaning = "What ends a transaction is told to the client when `both` servers have matched, or when the "
@@ -249,6 +269,8 @@ std::string_view type_text(SettingType type) {
       return "duration";
     case choice:
       return "word";
+    case disciplines:
+      return "list of database/role=discipline";
     case SettingType::access:
       return "list of rules";
   }
@@ -294,7 +316,8 @@ std::string_view section_of(std::string_view name) {
 }
 
 bool is_list(SettingType type) {
-  return type == endpoints || type == SettingType::relays || type == SettingType::access;
+  return type == endpoints || type == SettingType::relays || type == SettingType::access ||
+         type == disciplines;
 }
 
 }  // namespace pgtandem::config

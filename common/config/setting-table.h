@@ -10,20 +10,21 @@
 namespace pgtandem::config {
 
 enum class SettingType {
-  text,       ///< any text
-  path,       ///< a file or folder
-  host,       ///< a host name or an address, without a port
-  node,       ///< "a" or "b"
-  uuid,       ///< 8-4-4-4-12 hexadecimal digits
-  endpoint,   ///< host:port
-  endpoints,  ///< a list of host:port
-  relays,     ///< a list of host:relay_port/control_port
-  port,       ///< a TCP port
-  count,      ///< a whole number
-  size,       ///< bytes: a number, or text with KiB, MiB, GiB
-  duration,   ///< text with ms, s, m or h
-  choice,     ///< one word of a list
-  access,     ///< tables [[access]]; as flag "ADDRESS DATABASE USER ACTION"
+  text,         ///< any text
+  path,         ///< a file or folder
+  host,         ///< a host name or an address, without a port
+  node,         ///< "a" or "b"
+  uuid,         ///< 8-4-4-4-12 hexadecimal digits
+  endpoint,     ///< host:port
+  endpoints,    ///< a list of host:port
+  relays,       ///< a list of host:relay_port/control_port
+  port,         ///< a TCP port
+  count,        ///< a whole number
+  size,         ///< bytes: a number, or text with KiB, MiB, GiB
+  duration,     ///< text with ms, s, m or h
+  choice,       ///< one word of a list
+  disciplines,  ///< a list of DATABASE/ROLE=DISCIPLINE
+  access,       ///< tables [[access]]; as flag "ADDRESS DATABASE USER ACTION"
 };
 
 /// Which programs use a setting: a set of bits.

@@ -1,5 +1,5 @@
-/// Every setting of the relay, the forwarder and the tool, with its default. Filled by load.h from a TOML file,
-/// PGTANDEM_... variables and flags; `docs/configuration.md` describes each.
+/// Every setting of the relay, the forwarder and the tool, with its default. Filled by load.h from a TOML
+/// file, PGTANDEM_... variables and flags; `docs/configuration.md` describes each.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -22,7 +22,15 @@ enum class OnMismatch { stale, log, refuse };
 enum class OnStandbyRefusal { refuse, degrade };
 enum class CompareRows { unordered, ordered };
 
-/// One line of the relay's own access list (the master no longer sees the client's address). First match wins.
+/// An exception from the discipline. First match wins.
+struct DisciplineRule {
+  std::string database;  ///< a name or "*"
+  std::string role;      ///< a name or "*"
+  Discipline discipline = Discipline::serial;
+};
+
+/// One line of the relay's own access list (the master no longer sees the client's address). First match
+/// wins.
 struct AccessRule {
   std::string address;   ///< "127.0.0.0/8", "::1/128", "all" or "local" (the Unix socket)
   std::string database;  ///< a name or "all"
@@ -46,8 +54,9 @@ struct ServiceSettings {
 };
 
 struct ControlSettings {
-  std::vector<Endpoint> listen;  ///< default: control_port of this node on every address; flags-only: 127.0.0.1:8432
-  std::string token_file;        ///< bearer token for POST; empty: every command is refused
+  std::vector<Endpoint>
+      listen;  ///< default: control_port of this node on every address; flags-only: 127.0.0.1:8432
+  std::string token_file;  ///< bearer token for POST; empty: every command is refused
 };
 
 struct RelaySettings {
@@ -60,12 +69,17 @@ struct RelaySettings {
   std::optional<Endpoint> master;   ///< flags-only
   std::optional<Endpoint> standby;  ///< flags-only
 
-  std::vector<Endpoint> listen;     ///< frontends, TCP
-  std::string unix_socket_dir;      ///< empty: no Unix socket
-  std::vector<Endpoint> leg_listen; ///< pair mode: default leg_port of this node on every address
+  std::vector<Endpoint> listen;      ///< frontends, TCP
+  std::string unix_socket_dir;       ///< empty: no Unix socket
+  std::vector<Endpoint> leg_listen;  ///< pair mode: default leg_port of this node on every address
   std::string state_dir;
   Protocol protocol = Protocol::postgres;
   Discipline discipline = Discipline::classic;
+  std::vector<DisciplineRule> discipline_for;
+  bool rewrite_time = true;
+  bool rewrite_values = true;
+  Milliseconds slow_write{10000};
+  bool slow_writes_overlap = false;
   Ack ack = Ack::both;
   OnMismatch on_mismatch = OnMismatch::stale;
   OnStandbyRefusal on_standby_refusal = OnStandbyRefusal::refuse;
@@ -73,12 +87,12 @@ struct RelaySettings {
   std::uint32_t compare_window = 256U << 10;  ///< bytes
   Milliseconds standby_timeout{2000};
   Milliseconds client_stall{1000};
-  Milliseconds stop_timeout{5000};     ///< how long a clean stop waits for open transactions
-  Milliseconds login_timeout{60000};   ///< from accept to ReadyForQuery
-  Milliseconds takeover_timeout{10000}; ///< how long a takeover waits for old legs' backends to end
-  unsigned threads = 0;                ///< 0: one a core, at most 4
+  Milliseconds stop_timeout{5000};       ///< how long a clean stop waits for open transactions
+  Milliseconds login_timeout{60000};     ///< from accept to ReadyForQuery
+  Milliseconds takeover_timeout{10000};  ///< how long a takeover waits for old legs' backends to end
+  unsigned threads = 0;                  ///< 0: one a core, at most 4
   unsigned max_sessions = 10000;
-  std::vector<AccessRule> access;      ///< empty: loopback and the Unix socket only
+  std::vector<AccessRule> access;  ///< empty: loopback and the Unix socket only
   ServiceSettings service;
   ControlSettings control;
   log::Options log;
@@ -89,6 +103,9 @@ struct RelaySettings {
   const NodeSettings& peer() const { return node_settings(other(node)); }
   /// The server beside this relay: the master's in the flags-only mode.
   Endpoint own_postmaster() const { return pair_mode() ? self().postmaster : master.value_or(Endpoint{}); }
+
+  /// Of a session in this database with this role.
+  Discipline discipline_of(std::string_view database, std::string_view role) const;
 };
 
 /// Where a forwarder (or the tool) finds one relay.
@@ -114,13 +131,13 @@ struct ToolSettings {
   NodeSettings b;
   ServiceSettings service;
   // [bootstrap]
-  std::string ssh_user;          ///< default: the current user
+  std::string ssh_user;  ///< default: the current user
   std::uint16_t ssh_port = 22;
-  std::string ssh_key;           ///< private key file; empty: agent
-  std::string known_hosts;       ///< default: ~/.ssh/known_hosts
+  std::string ssh_key;      ///< private key file; empty: agent
+  std::string known_hosts;  ///< default: ~/.ssh/known_hosts
   std::string remote_pgtandem = "pgtandem";
-  std::string pg_bin;            ///< folder of pg_dump and psql here; empty: PATH
-  std::string remote_pg_bin;     ///< the same on the other host
+  std::string pg_bin;         ///< folder of pg_dump and psql here; empty: PATH
+  std::string remote_pg_bin;  ///< the same on the other host
 };
 
 }  // namespace pgtandem

@@ -182,6 +182,21 @@ Result<AccessRule> parse_access_rule(std::string_view text) {
   return rule;
 }
 
+Result<DisciplineRule> parse_discipline_rule(std::string_view text) {
+  DisciplineRule rule;
+  const std::size_t equals = text.rfind('=');
+  const std::size_t slash = equals == std::string_view::npos ? equals : text.substr(0, equals).find('/');
+  if (slash == std::string_view::npos || slash == 0 || slash + 1 == equals) {
+    return wrong(text, "is no exception: use DATABASE/ROLE=DISCIPLINE, as in \"reports/*=classic\"");
+  }
+  rule.database = text.substr(0, slash);
+  rule.role = text.substr(slash + 1, equals - slash - 1);
+  const std::string_view word = text.substr(equals + 1);
+  if (word != "serial" && word != "classic") return wrong(word, "is no discipline: use serial or classic");
+  rule.discipline = word == "serial" ? Discipline::serial : Discipline::classic;
+  return rule;
+}
+
 Result<void> check_value(const Setting& setting, std::string_view text) {
   if (text.find('\0') != std::string_view::npos) return Error{"a NUL byte is not allowed"};
   switch (setting.type) {
@@ -213,6 +228,8 @@ Result<void> check_value(const Setting& setting, std::string_view text) {
     }
     case SettingType::relays:
       return only_error(parse_relay_address(text));
+    case SettingType::disciplines:
+      return only_error(parse_discipline_rule(text));
     case SettingType::access:
       return only_error(parse_access_rule(text));
     case SettingType::choice:

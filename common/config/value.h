@@ -25,6 +25,9 @@ std::string to_string(const RelayAddress& address);
 /// "ADDRESS DATABASE USER ACTION", as in "10.0.0.0/8 all all allow".
 Result<AccessRule> parse_access_rule(std::string_view text);
 
+/// "DATABASE/ROLE=DISCIPLINE", as in "reports/*=classic".
+Result<DisciplineRule> parse_discipline_rule(std::string_view text);
+
 /// Whether `text` is an allowed value (of a list: one item) of the setting. The error says what is allowed.
 Result<void> check_value(const Setting& setting, std::string_view text);
 

@@ -57,6 +57,19 @@ void Gate::turn_into_end(std::uint64_t session) {
   call(calls);
 }
 
+void Gate::let_others_pass(std::uint64_t session) {
+  Calls calls;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = std::ranges::find(inside_, session, &GateRequest::session);
+    if (it == inside_.end()) return;
+    if (it->mode == GateMode::alone) passing_.clear();
+    inside_.erase(it);
+    let_in(calls);
+  }
+  call(calls);
+}
+
 void Gate::leave(std::uint64_t session) {
   Calls calls;
   {

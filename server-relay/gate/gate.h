@@ -49,6 +49,8 @@ class Gate {
   /// The unit of `holder`, which is inside alone, waits for a lock of these sessions: their ends may pass
   /// beside it, one at a time.
   void let_ends_pass(std::uint64_t holder, std::vector<std::uint64_t> sessions);
+  /// What `session` does inside takes too long: from here on it keeps nobody out any more.
+  void let_others_pass(std::uint64_t session);
   /// Of these sessions, one that waits here with something else than an end; 0: none does.
   std::uint64_t waiting_without_end(const std::vector<std::uint64_t>& sessions) const;
 

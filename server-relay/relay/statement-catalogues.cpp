@@ -5,6 +5,7 @@
 #include <asio/co_spawn.hpp>
 
 #include "common/base/log.h"
+#include "server-relay/rewriting/rewrite-catalogue.h"
 
 namespace pgtandem {
 namespace {
@@ -16,6 +17,7 @@ constexpr auto kRetryAfter = 5s;
 
 struct DatabaseFacts {
   std::shared_ptr<const StatementCatalogue> catalogue;
+  std::shared_ptr<const RewriteCatalogue> rewriting;
   bool may_defer = true;
 };
 using Loaded = Result<DatabaseFacts>;
@@ -40,6 +42,17 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
   const Result<ServiceRows> deferrable =
       co_await server.query(database, kDeferrableSql, {}, kLoadLimit, true);
   if (!deferrable) co_return Error{deferrable.error()};
+  const Result<ServiceRows> rewritten_functions =
+      co_await server.query(database, kRewriteFunctionsSql, {}, kLoadLimit, true);
+  if (!rewritten_functions) co_return Error{rewritten_functions.error()};
+  const Result<ServiceRows> rewritten_columns =
+      co_await server.query(database, kRewriteColumnsSql, {}, kLoadLimit, true);
+  if (!rewritten_columns) co_return Error{rewritten_columns.error()};
+  RewriteCatalogueRows rewrite_rows;
+  rewrite_rows.functions = rewritten_functions->rows;
+  rewrite_rows.columns = rewritten_columns->rows;
+  Result<std::shared_ptr<const RewriteCatalogue>> rewriting = RewriteCatalogue::from_rows(rewrite_rows);
+  if (!rewriting) co_return Error{rewriting.error()};
   StatementCatalogueRows rows;
   rows.functions = functions->rows;
   rows.operators = operators->rows;
@@ -50,6 +63,7 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
   if (!catalogue) co_return Error{catalogue.error()};
   DatabaseFacts facts;
   facts.catalogue = std::move(*catalogue);
+  facts.rewriting = std::move(*rewriting);
   facts.may_defer = !deferrable->rows.empty();
   co_return facts;
 }
@@ -86,9 +100,15 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
     return nullptr;
   }
 
+  std::shared_ptr<const RewriteCatalogue> rewriting() override {
+    const std::lock_guard lock(mutex_);
+    return rewriting_;
+  }
+
   void drop() {
     const std::lock_guard lock(mutex_);
     catalogue_ = nullptr;
+    rewriting_ = nullptr;
     may_defer_ = true;
     ++drops_;
     ++version_;
@@ -107,6 +127,7 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
       not_before_ = std::chrono::steady_clock::now() + kRetryAfter;
     } else if (!loading_) {
       catalogue_ = loaded->catalogue;
+      rewriting_ = loaded->rewriting;
       may_defer_ = loaded->may_defer;
       ++version_;
     }
@@ -118,6 +139,7 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
   const std::string database_;
   mutable std::mutex mutex_;
   std::shared_ptr<const StatementCatalogue> catalogue_;
+  std::shared_ptr<const RewriteCatalogue> rewriting_;
   std::uint64_t drops_ = 0;
   bool loading_ = false;
   std::chrono::steady_clock::time_point not_before_{};

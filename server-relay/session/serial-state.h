@@ -11,6 +11,7 @@
 #include "common/net/wakeup.h"
 #include "server-relay/gate/gates.h"
 #include "server-relay/replies/outcome.h"
+#include "server-relay/session/rewritten-statements.h"
 #include "server-relay/session/unit-planner.h"
 #include "server-relay/statements/database-statements.h"
 
@@ -50,6 +51,9 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool victim = false;        ///< the unit that is alone was given up: its 57014 is a deadlock's 40P01
   std::chrono::steady_clock::time_point client_moved{};  ///< for client_stall
   std::uint64_t written_to_client = 0;
+  std::chrono::steady_clock::time_point entered{};  ///< the gate
+  bool slow_told = false;
+  bool names_secret = false;  ///< the unit's text is not for the log
 
   // The frontend's transaction.
   bool wrote = false;
@@ -109,14 +113,16 @@ struct SerialState final : private UnitPlanner::Classifier {
     bool extended = false;  ///< the unit ends with a Sync
   };
 
-  std::string output;                ///< the master's replies to the attempt, for the frontend
-  std::size_t last_complete = 0;     ///< where its last CommandComplete begins
-  std::uint64_t rows = 0;            ///< in the tag of the master's reply to the attempt
-  bool unit_failed = false;          ///< the frontend's own statement, not the check of deferred constraints
-  bool spilled = false;              ///< some of it has gone out: it cannot be tried again
-  std::string refusal;               ///< an ErrorResponse for a COMMIT that is not sent
-  std::string own_error;             ///< the master's ErrorResponse to a unit of the relay's own
-  std::vector<std::string> own_row;  ///< the last row of such a unit
+  std::string output;             ///< the master's replies to the attempt, for the frontend
+  std::size_t last_complete = 0;  ///< where its last CommandComplete begins
+  std::uint64_t rows = 0;         ///< in the tag of the master's reply to the attempt
+  bool unit_failed = false;       ///< the frontend's own statement, not the check of deferred constraints
+  bool spilled = false;           ///< some of it has gone out: it cannot be tried again
+  std::string refusal;            ///< an ErrorResponse for a COMMIT that is not sent
+  std::string own_error;          ///< the master's ErrorResponse to a unit of the relay's own
+  std::vector<std::optional<std::string>> own_values;  ///< the last row of such a unit
+  RewrittenStatements rewritten;
+  std::string password_encryption = "scram-sha-256";  ///< the master's setting
 
   std::string to_master, to_standby;  ///< collected, so that one write carries them
 

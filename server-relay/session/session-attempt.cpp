@@ -93,6 +93,7 @@ void Session::send_attempt(const Trial& trial, int number) {
   s.own_error.clear();
   s.unit_failed = false;
   s.rows = 0;
+  s.rewritten.begin_again();
   if (trial.own_block) {
     add_prefix("BEGIN", extended);
     if (s.serializable_by_default) {

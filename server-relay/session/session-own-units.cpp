@@ -164,18 +164,20 @@ void Session::limit_timeouts(int number, bool ddl, bool extended) {
 asio::awaitable<void> Session::learn_settings() {
   SerialState& s = *serial_;
   co_await settled();
-  s.own_row.clear();
+  s.own_values.clear();
   own_unit_text(
       "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout'), "
-      "pg_catalog.current_setting('default_transaction_isolation')",
+      "pg_catalog.current_setting('default_transaction_isolation'), "
+      "pg_catalog.current_setting('password_encryption')",
       true);
   flush_own();
   co_await settled();
-  if (ended() || s.own_row.size() != 3) co_return;
-  s.lock_timeout = s.own_row[0];
-  s.statement_timeout = s.own_row[1];
-  s.serializable_by_default = s.own_row[2] == "serializable";
-  s.strict_by_default = s.serializable_by_default || s.own_row[2] == "repeatable read";
+  if (ended() || s.own_values.size() != 4) co_return;
+  s.lock_timeout = s.own_values[0].value_or("0");
+  s.statement_timeout = s.own_values[1].value_or("0");
+  s.serializable_by_default = s.own_values[2] == "serializable";
+  s.strict_by_default = s.serializable_by_default || s.own_values[2] == "repeatable read";
+  s.password_encryption = s.own_values[3].value_or("scram-sha-256");
   s.settings_known = true;
 }
 
@@ -197,27 +199,29 @@ void Session::take_serial_reply(const MessagePiece& piece, const std::optional<O
     if (piece.type == 'E' && piece.whole()) {
       s.own_error = as_text(piece.wire);
     }
-    if (piece.type == 'D' && piece.whole()) keep_own_row(piece.body);
+    if (piece.type == 'D' && piece.whole()) keep_own_values(piece.body);
     return;
   }
   if (outcome && outcome->kind == Outcome::Kind::error) s.unit_failed = true;
   if (piece.type == 'Z') return;
   if (piece.type == 'C' && piece.first) s.last_complete = s.output.size();
-  s.output.append(as_text(piece.wire));
+  const std::optional<std::string> restored = restored_reply(piece);
+  s.output.append(restored ? std::string_view(*restored) : as_text(piece.wire));
   // What ends the statement waits for the commit, whatever its rows did (R1).
   const bool ends = piece.type == 'C' || piece.type == 'E' || piece.type == 's' || piece.type == 'I';
   if (!ends && s.output.size() > kOutputLimit) spill();
 }
 
 /// DataRow: count:int16 { length:int32 value }* ("Message Formats").
-void Session::keep_own_row(ByteSpan body) {
-  std::vector<std::string>& row = serial_->own_row;
+void Session::keep_own_values(ByteSpan body) {
+  std::vector<std::optional<std::string>>& row = serial_->own_values;
   row.clear();
   ByteReader reader(body);
   const std::uint16_t count = reader.u16();
   for (std::uint16_t i = 0; i < count && !reader.failed(); ++i) {
     const std::uint32_t length = reader.u32();
-    row.emplace_back(length == 0xFFFFFFFF ? std::string_view{} : as_text(reader.take(length)));
+    row.emplace_back(length == 0xFFFFFFFF ? std::nullopt
+                                          : std::optional(std::string(as_text(reader.take(length)))));
   }
 }
 

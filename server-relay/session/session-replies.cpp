@@ -106,6 +106,14 @@ ByteSpan Session::take_replies(ByteSpan input) {
       replace_victims_error(*piece, outcome);
       continue;
     }
+    if (serial_ != nullptr) {
+      if (const std::optional<std::string> restored = restored_reply(*piece)) {
+        front_out_.send(ByteSpan(run_begin, run), owner());
+        run = 0;
+        pass_instead(*piece, *restored, outcome);
+        continue;
+      }
+    }
     if (may_pass(*piece, outcome)) {
       if (run == 0) run_begin = piece->wire.data();
       run += piece->wire.size();
@@ -142,7 +150,9 @@ void Session::note_parameter(ByteSpan body) {
   std::string_view value = text.substr(name_size + 1);
   value = value.substr(0, value.find('\0'));
   if (name == "standard_conforming_strings") dialect_.standard_strings = value == "on";
-  if (name == "client_encoding") dialect_.ascii_safe = encoding_is_ascii_safe(value);
+  if (name != "client_encoding") return;
+  dialect_.ascii_safe = encoding_is_ascii_safe(value);
+  width_ = character_width(value);
 }
 
 /// Nobody waits for this reply any more, and its end may be far: as a server whose client is gone, the relay

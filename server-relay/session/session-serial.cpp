@@ -10,6 +10,7 @@
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 
+#include "common/base/log.h"
 #include "common/protocol/messages.h"
 #include "server-relay/session/session.h"
 
@@ -33,7 +34,7 @@ bool is_gated(StatementKind kind) {
 }  // namespace
 
 void Session::begin_serial() {
-  if (env_.settings.discipline != Discipline::serial || !mirrored()) return;
+  if (!mirrored() || env_.settings.discipline_of(database_, user_) != Discipline::serial) return;
   serial_ = std::make_unique<SerialState>(context_, env_.services.gates().of(database_),
                                           env_.statements_of(database_), dialect_);
   env_.services.gates().add_backends(id_, master_key_.pid, standby_key_.pid);
@@ -121,11 +122,13 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
   return Way::attempt;
 }
 
-asio::awaitable<void> Session::admit_unit(const UnitPlan& plan) {
+asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
   const bool may_ask =
       status_ == 'I' || (status_ == 'T' && !s.strict && s.timeouts == SerialState::Timeouts::of_client);
   if (!s.settings_known && may_ask && mirrored()) co_await learn_settings();
+  if (ended()) co_return;
+  co_await rewrite_unit(plan);
   if (ended()) co_return;
   const Way way = way_of(plan);
   note_plan(plan);
@@ -178,6 +181,7 @@ void Session::note_plan(const UnitPlan& plan) {
     if (s.serializable_by_default) s.serializable = s.soften_standby = true;
   }
   if (is_gated(statement.kind)) s.wrote = true;
+  s.names_secret = statement.shared_objects;
   if (statement.kind == StatementKind::rollback_to) {
     // The relay's savepoint is always the youngest: any that the frontend names takes it along.
     s.own_savepoint = false;
@@ -248,7 +252,8 @@ asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads) {
              : mode == GateMode::local ? SerialState::Inside::local
              : mode == GateMode::end   ? SerialState::Inside::end
                                        : SerialState::Inside::alone;
-  s.client_moved = std::chrono::steady_clock::now();
+  s.client_moved = s.entered = std::chrono::steady_clock::now();
+  s.slow_told = false;
 }
 
 void Session::leave_gate() {
@@ -438,13 +443,42 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
 /// The unit that was alone was given up for the sake of one that waited for it; the error waits for what the
 /// master's own would have waited for.
 void Session::replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome) {
-  const std::string error = deadlock_error();
+  serial_->victim = false;
+  pass_instead(piece, deadlock_error(), outcome);
+}
+
+void Session::pass_instead(const MessagePiece& piece, const std::string& message,
+                           const std::optional<Outcome>& outcome) {
   MessagePiece replaced = piece;
-  replaced.wire = as_bytes(error);
+  replaced.wire = as_bytes(message);
   replaced.body = replaced.wire.subspan(MessageSplitter::kHeaderSize);
   replaced.body_size = std::uint32_t(replaced.body.size());
-  serial_->victim = false;
   if (may_pass(replaced, outcome)) front_out_.send(replaced.wire, owner());
+}
+
+/// A write that holds up the others for long is told, and with slow_write_policy "overlap" they pass beside
+/// it.
+void Session::check_slow_write(SteadyTime now) {
+  SerialState& s = *serial_;
+  const bool excludes = s.inside == SerialState::Inside::write || s.inside == SerialState::Inside::alone;
+  if (!excludes || s.slow_told || now - s.entered <= env_.settings.slow_write) return;
+  s.slow_told = true;
+  const bool overlap = env_.settings.slow_writes_overlap;
+  log::warning("slow-write", {{"session", std::to_string(id_)},
+                              {"database", database_},
+                              {"user", user_},
+                              {"application", application_},
+                              {"then", overlap ? "others pass beside it; its tables are to be verified"
+                                               : "the other writers of the database wait"},
+                              {"statement", std::string(statement_for_log())}});
+  if (overlap) s.order.gate.let_others_pass(id_);
+}
+
+/// Statements on roles may hold a password.
+std::string_view Session::statement_for_log() const {
+  constexpr std::size_t kShown = 200;
+  if (serial_->names_secret) return "(of a role)";
+  return std::string_view(tracker_.statement()).substr(0, kShown);
 }
 
 /// Nobody holds the gate for ever (hard point 19): what waits for its own client has `client_stall`.

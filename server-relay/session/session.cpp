@@ -157,7 +157,10 @@ void Session::on_tick(SteadyTime now) {
                    "not logged in within login_timeout");
   }
   if (phase_ == Phase::streaming || phase_ == Phase::draining) check_standby_clock(now);
-  if (phase_ == Phase::streaming && serial_ != nullptr) check_client_stall(now);
+  if (phase_ == Phase::streaming && serial_ != nullptr) {
+    check_slow_write(now);
+    check_client_stall(now);
+  }
 }
 
 void Session::hold_units(std::function<void(Keys)> go) {

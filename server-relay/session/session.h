@@ -10,6 +10,7 @@
 ///   session-attempt.cpp   and writes that are tried again where they met a lock
 ///   session-commit.cpp    how those end: checks before a COMMIT, the relay's own COMMIT, what is delivered
 ///   session-own-units.cpp statements of the relay's own in the legs
+///   session-rewrite.cpp   what depends on the server is computed once
 #pragma once
 #include <atomic>
 #include <memory>
@@ -133,7 +134,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void leave_serial();
   asio::awaitable<void> serve_serial();
   Way way_of(const UnitPlan& plan) const;
-  asio::awaitable<void> admit_unit(const UnitPlan& plan);
+  asio::awaitable<void> admit_unit(UnitPlan& plan);
   void note_plan(const UnitPlan& plan);
   void keep_begin(const UnitPlan& plan);
   void prepare_plain(const UnitPlan& plan);
@@ -153,8 +154,12 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void send_deferred();
   asio::awaitable<void> watch_alone();
   void check_client_stall(SteadyTime now);
+  void check_slow_write(SteadyTime now);
+  std::string_view statement_for_log() const;
   void note_serial_outcome(const Outcome& outcome, const Unit* unit);
   void replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome);
+  void pass_instead(const MessagePiece& piece, const std::string& message,
+                    const std::optional<Outcome>& outcome);
   static std::string deadlock_error();
 
   // session-own-units.cpp
@@ -169,8 +174,23 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void limit_timeouts(int number, bool ddl, bool extended);
   asio::awaitable<void> learn_settings();
   void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
-  void keep_own_row(ByteSpan body);
+  void keep_own_values(ByteSpan body);
   void spill();
+
+  // session-rewrite.cpp
+  struct MessageRewrite;
+  std::shared_ptr<const RewritePlan> plan_rewrite(std::string_view text, const Statement& statement);
+  void flag_write(std::string_view text, const Statement& statement,
+                  const std::vector<std::string>& not_rewritten);
+  std::vector<MessageRewrite> plan_rewrites(const UnitPlan& plan, std::vector<std::string>& expressions);
+  void note_rewritten_parse(std::string_view name, ByteSpan body, MessageRewrite& rewrite);
+  asio::awaitable<void> rewrite_unit(UnitPlan& plan);
+  std::string rewritten_unit(const UnitPlan& plan, const std::vector<MessageRewrite>& rewrites,
+                             const std::vector<std::optional<std::string>>& values);
+  asio::awaitable<void> catalogue_is_read();
+  asio::awaitable<void> evaluate_on_master(const std::vector<std::string>& expressions);
+  void forget_deallocated(const UnitPlan& plan);
+  std::optional<std::string> restored_reply(const MessagePiece& piece);
 
   // session-attempt.cpp
   void append_attempt(ByteSpan bytes, bool again);
@@ -303,6 +323,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool end_when_idle_ = false;
   std::string end_message_;
   int cancels_ = 0;
+  CharacterWidth width_ = CharacterWidth::utf8;
   TextDialect dialect_;     ///< how the server reads the frontend's texts
   bool cancelled_ = false;  ///< a cancel request came while the unit under way was decided by the relay
   std::unique_ptr<SerialState> serial_;  ///< only in discipline serial with a standby

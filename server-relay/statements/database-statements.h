@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <unordered_set>
 
 #include "server-relay/statements/statement-cache.h"
 
 namespace pgtandem {
+
+class RewriteCatalogue;
 
 /// One per database; thread-safe. Lives as long as the relay.
 class SharedCatalogue {
@@ -16,6 +19,8 @@ class SharedCatalogue {
   virtual ~SharedCatalogue() = default;
   /// Never waits; null while there is none, which proves nothing. Asks for it to be read.
   virtual std::shared_ptr<const StatementCatalogue> current() = 0;
+  /// Of the same version as the last current(); null where that was.
+  virtual std::shared_ptr<const RewriteCatalogue> rewriting() = 0;
   /// Another one after each change: who has seen this one need not ask current() again.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   /// Deferrable constraints or constraint triggers exist; true while that is not known.
@@ -38,11 +43,23 @@ class DatabaseStatements {
   /// Another one than version(): what was proven need not hold any more.
   std::uint64_t current_version() const { return shared_.version(); }
   bool may_defer() const { return shared_.may_defer(); }
+  /// Null while it is not known.
+  std::shared_ptr<const RewriteCatalogue> rewriting() {
+    refresh();
+    return rewriting_;
+  }
+  /// True once for each text, as long as there are not too many.
+  bool is_new_finding(std::string_view text);
 
  private:
+  static constexpr std::size_t kMostFindings = 1000;
+  void refresh();
+
   SharedCatalogue& shared_;
   std::shared_ptr<const StatementCatalogue> catalogue_;
-  std::uint64_t version_ = 0;  ///< of catalogue_
+  std::shared_ptr<const RewriteCatalogue> rewriting_;
+  std::unordered_set<std::uint64_t> findings_;  ///< digests of texts
+  std::uint64_t version_ = 0;                   ///< of catalogue_
   StatementCache cache_;
 };
 

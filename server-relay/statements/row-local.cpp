@@ -53,19 +53,25 @@ constexpr std::array<std::string_view, 38> kPlainFunctions{"abs",
                                                            "trunc",
                                                            "upper"};
 
-/// Types whose `=` is that of a unique key of theirs, whatever the key's type.
-constexpr std::array<std::string_view, 16> kKeyTypes{
+/// Types of PostgreSQL's own that a cast makes without looking at more than its argument.
+constexpr std::array<std::string_view, 16> kPlainTypes{
     "int2",   "int4", "int8", "float4",    "float8",      "numeric", "text",  "varchar",
     "bpchar", "uuid", "date", "timestamp", "timestamptz", "bool",    "bytea", "oid"};
+
+/// Of these, those whose value is equal to no two keys, whatever the key's type. An int8 is compared with a
+/// float8 after it has lost digits, a varchar with a bpchar without its blanks, a timestamp with a
+/// timestamptz after the hour that the clock leaves out.
+constexpr std::array<std::string_view, 11> kKeyTypes{
+    "int2", "int4", "int8", "numeric", "text", "varchar", "uuid", "date", "timestamp", "bool", "bytea"};
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
 }
 
-bool is_plain_cast(const PgQuery__TypeCast& cast) {
+bool is_cast_to(const PgQuery__TypeCast& cast, std::span<const std::string_view> types) {
   if (cast.type_name == nullptr) return false;
   const QualifiedName type = qualified_name(cast.type_name->names, cast.type_name->n_names);
-  return (type.schema.empty() || type.schema == "pg_catalog") && is_one_of(type.name, kKeyTypes);
+  return (type.schema.empty() || type.schema == "pg_catalog") && is_one_of(type.name, types);
 }
 
 class LocalityTest {
@@ -83,8 +89,8 @@ class LocalityTest {
 
   bool is_local(const PgQuery__UpdateStmt& update) const {
     return update.relation != nullptr && update.with_clause == nullptr && update.n_from_clause == 0 &&
-           update.n_returning_list == 0 && has_key(*update.relation, update.where_clause) &&
-           are_plain({update.target_list, update.n_target_list}) && defaults_are_plain(update);
+           update.n_returning_list == 0 && are_plain({update.target_list, update.n_target_list}) &&
+           has_key(*update.relation, update.where_clause) && defaults_are_plain(update);
   }
 
   bool is_local(const PgQuery__DeleteStmt& del) const {
@@ -100,8 +106,8 @@ class LocalityTest {
         select.with_clause == nullptr && select.n_distinct_clause == 0 && select.n_group_clause == 0 &&
         select.having_clause == nullptr && select.n_window_clause == 0 && select.limit_count == nullptr &&
         select.limit_offset == nullptr && select.n_sort_clause == 0 && select.into_clause == nullptr;
-    return one && bare && has_key(*select.from_clause[0]->range_var, select.where_clause) &&
-           are_plain({select.target_list, select.n_target_list}) && waits(select);
+    return one && bare && are_plain({select.target_list, select.n_target_list}) &&
+           has_key(*select.from_clause[0]->range_var, select.where_clause) && waits(select);
   }
 
  private:
@@ -136,6 +142,7 @@ class LocalityTest {
            are_plain({clause.target_list, clause.n_target_list}) && is_plain(clause.where_clause);
   }
 
+  /// Comes behind the rest of the statement: a parameter's type follows from wherever it stands.
   bool has_key(const PgQuery__RangeVar& relation, const PgQuery__Node* where) const {
     if (where == nullptr || !is_plain(where)) return false;
     std::vector<std::string_view> columns;
@@ -144,7 +151,7 @@ class LocalityTest {
   }
 
   /// Columns that the whole condition wants to be equal to a value.
-  static void find_compared(const PgQuery__Node& where, std::vector<std::string_view>& columns) {
+  void find_compared(const PgQuery__Node& where, std::vector<std::string_view>& columns) const {
     if (where.node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
         where.bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
       for (const PgQuery__Node* part : Nodes(where.bool_expr->args, where.bool_expr->n_args))
@@ -160,12 +167,19 @@ class LocalityTest {
     if (is_value(*compare.lexpr)) add_column(*compare.rexpr, columns);
   }
 
-  static bool is_value(const PgQuery__Node& node) {
-    if (node.node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
-      return is_plain_cast(*node.type_cast) && node.type_cast->arg != nullptr &&
-             is_value(*node.type_cast->arg);
+  bool is_value(const PgQuery__Node& node) const {
+    switch (node.node_case) {
+      case PG_QUERY__NODE__NODE_TYPE_CAST:
+        return is_cast_to(*node.type_cast, kKeyTypes) && node.type_cast->arg != nullptr &&
+               is_value(*node.type_cast->arg);
+      case PG_QUERY__NODE__NODE_A_CONST:
+        return node.a_const->isnull == 0;  // transform_null_equals makes IS NULL of it
+      case PG_QUERY__NODE__NODE_PARAM_REF:
+        // One that stands elsewhere, too, may have got its type there.
+        return std::ranges::count(parameters_, node.param_ref->number) == 1;
+      default:
+        return false;
     }
-    return node.node_case == PG_QUERY__NODE__NODE_A_CONST || node.node_case == PG_QUERY__NODE__NODE_PARAM_REF;
   }
 
   static void add_column(const PgQuery__Node& node, std::vector<std::string_view>& columns) {
@@ -190,21 +204,26 @@ class LocalityTest {
            is_plain(expression.rexpr);
   }
 
+  /// t.name may call a function that takes the row t, and reads what it likes.
+  bool is_plain_column(Nodes fields) const {
+    return fields.size() <= 1 || std::ranges::none_of(fields.subspan(1), [this](const PgQuery__Node* field) {
+             return catalogue_.function_is_users(string_of(field));
+           });
+  }
+
   /// Computed from constants and the row alone.
   bool is_plain(const PgQuery__Node* node) const {
     if (node == nullptr) return true;
     switch (node->node_case) {
-      case PG_QUERY__NODE__NODE_A_CONST:
       case PG_QUERY__NODE__NODE_PARAM_REF:
+        parameters_.push_back(node->param_ref->number);
+        return true;
+      case PG_QUERY__NODE__NODE_A_CONST:
       case PG_QUERY__NODE__NODE_SET_TO_DEFAULT:
       case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
         return true;
       case PG_QUERY__NODE__NODE_COLUMN_REF:
-        return std::ranges::all_of(Nodes(node->column_ref->fields, node->column_ref->n_fields),
-                                   [this](const PgQuery__Node* field) {
-                                     return field->node_case == PG_QUERY__NODE__NODE_A_STAR ||
-                                            catalogue_.attribute_is_safe(string_of(field));
-                                   });
+        return is_plain_column({node->column_ref->fields, node->column_ref->n_fields});
       case PG_QUERY__NODE__NODE_A_EXPR:
         return is_plain_operator(*node->a_expr);
       case PG_QUERY__NODE__NODE_BOOL_EXPR:
@@ -214,7 +233,7 @@ class LocalityTest {
       case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return are_plain({node->coalesce_expr->args, node->coalesce_expr->n_args});
       case PG_QUERY__NODE__NODE_TYPE_CAST:
-        return is_plain_cast(*node->type_cast) && is_plain(node->type_cast->arg);
+        return is_cast_to(*node->type_cast, kPlainTypes) && is_plain(node->type_cast->arg);
       case PG_QUERY__NODE__NODE_FUNC_CALL:
         return is_plain_function(*node->func_call);
       case PG_QUERY__NODE__NODE_LIST:
@@ -227,6 +246,7 @@ class LocalityTest {
   }
 
   const StatementCatalogue& catalogue_;
+  mutable std::vector<int> parameters_;  ///< the number of each that was looked at
 };
 
 }  // namespace

@@ -87,15 +87,13 @@ class TermFinder {
       term.text = constant.sval->sval;
       return true;
     }
-    if (constant.val_case == PG_QUERY__A__CONST__VAL_FVAL) {
-      term.text = constant.fval->fval;
-      return true;
-    }
-    if (constant.val_case != PG_QUERY__A__CONST__VAL_IVAL) return false;
+    // Numbers beyond int4 are no integers to the grammar. Those with a point are several whole numbers.
+    const bool is_float = constant.val_case == PG_QUERY__A__CONST__VAL_FVAL;
+    if (!is_float && constant.val_case != PG_QUERY__A__CONST__VAL_IVAL) return false;
     const std::vector<std::string_view> numbers = whole_numbers(text_, kMostNumbers);
     const auto here = std::ranges::find_if(
         numbers, [&](std::string_view number) { return number.data() - text_.data() == constant.location; });
-    if (here == numbers.end()) return false;
+    if (here == numbers.end() || (is_float && *here != constant.fval->fval)) return false;
     term.source = Term::Source::number;
     term.index = std::size_t(here - numbers.begin());
     return true;

@@ -62,25 +62,58 @@ const char* const kStatementRelationsSql =
     "WHERE c.relkind IN ('r', 'p', 'm', 'S', 'I', 'v', 'f') LIMIT 1000001";
 
 // Left out: partitions and tables with children (a key does not hold for all of them), row security, deferred
-// keys (their conflicts show late), and tables whose constraints, or whose columns' domains, run a function that is not immutable.
+// keys (their conflicts show late), and tables whose constraints, or whose columns' types however deep, run a
+// function that is not immutable. Functions of PostgreSQL's own have no dependencies: those that look at more
+// than their arguments are found by their names.
+// A key counts where `=` finds no two rows: it is of types and operator classes of PostgreSQL's own, and of
+// the column's collation, or that is deterministic; and nobody has made an = or an implicit cast of its own
+// for such types. Nothing is plain where an operator or a cast in SQL or PL/pgSQL may read.
 const char* const kStatementRowKeysSql =
-    "WITH calling(classid, objid) AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d "
+    "WITH RECURSIVE reads(regexp) AS (VALUES "
+    "('nextval|setval|currval|lastval|advisory|_to_xml|ts_stat|ts_rewrite|lo_|pg_sequence')), "
+    "calling(classid, objid) AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d "
     "JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass "
-    "AND p.provolatile <> 'i'), "
+    "AND p.provolatile <> 'i' "
+    "UNION SELECT d.classid, d.objid FROM pg_catalog.pg_depend d "
+    "JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode "
+    "WHERE d.refclassid = 'pg_catalog.pg_operator'::regclass AND p.provolatile <> 'i' "
+    "UNION SELECT 'pg_catalog.pg_constraint'::regclass, k.oid FROM pg_catalog.pg_constraint k, reads r "
+    "WHERE k.contype = 'c' AND pg_catalog.pg_get_expr(k.conbin, k.conrelid) ~ r.regexp "
+    "UNION SELECT 'pg_catalog.pg_attrdef'::regclass, f.oid FROM pg_catalog.pg_attrdef f, reads r "
+    "WHERE pg_catalog.pg_get_expr(f.adbin, f.adrelid) ~ r.regexp), "
     "checked(relid, typid) AS (SELECT k.conrelid, k.contypid FROM pg_catalog.pg_constraint k "
     "JOIN calling c ON c.classid = 'pg_catalog.pg_constraint'::regclass AND c.objid = k.oid), "
-    "keys(relid, names) AS (SELECT i.indrelid, (SELECT pg_catalog.string_agg(a.attname, E'\t') "
-    "FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid "
-    "AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) HAVING pg_catalog.bool_and(a.attname !~ "
-    "E'[\t\n]')) "
+    "parts(typid, part) AS (SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typtype = 'd' "
+    "UNION ALL SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 "
+    "UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range "
+    "UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE c.oid >= 16384 AND c.reltype <> 0 "
+    "AND a.attnum > 0), "
+    // pg_range names multiranges since PostgreSQL 14 alone.
+    "checking(typid) AS (SELECT typid FROM checked WHERE typid <> 0 "
+    "UNION SELECT oid FROM pg_catalog.pg_type WHERE oid >= 16384 AND typtype = 'm' "
+    "UNION SELECT p.typid FROM parts p JOIN checking c ON c.typid = p.part), "
+    "keys(relid, names) AS (SELECT i.indrelid, "
+    "(SELECT pg_catalog.string_agg(a.attname, E'\t') FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) n "
+    "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] "
+    "JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+    "JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[n] "
+    "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation "
+    "HAVING pg_catalog.bool_and(a.attname !~ E'[\t\n]' AND o.oid < 16384 AND o.opcdefault "
+    "AND (t.oid < 16384 OR t.typtype = 'e' OR (t.typtype = 'd' AND t.typbasetype < 16384)) "
+    "AND (i.indcollation[n] = a.attcollation OR COALESCE(l.collisdeterministic, true)))) "
     "FROM pg_catalog.pg_index i WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS "
-    "NULL AND i.indexprs IS NULL) "
+    "NULL AND i.indexprs IS NULL "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator o LEFT JOIN pg_catalog.pg_type t "
+    "ON t.oid IN (o.oprleft, o.oprright) AND t.typtype = 'e' WHERE o.oid >= 16384 AND o.oprname = '=' "
+    "AND (o.oprleft < 16384 OR o.oprright < 16384 OR t.oid IS NOT NULL)) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.oid >= 16384 AND c.castcontext = 'i' "
+    "AND c.castsource < 16384 AND c.casttarget < 16384)) "
     "SELECT n.nspname, c.relname, "
     "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> "
     "'') "
-    "OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f WHERE f.adrelid = c.oid "
-    "AND (pg_catalog.pg_get_expr(f.adbin, f.adrelid) LIKE '%nextval%' OR EXISTS (SELECT FROM calling g "
-    "WHERE g.classid = 'pg_catalog.pg_attrdef'::regclass AND g.objid = f.oid))) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN calling g "
+    "ON g.classid = 'pg_catalog.pg_attrdef'::regclass AND g.objid = f.oid WHERE f.adrelid = c.oid) "
     "OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
     "WHERE a.attrelid = c.oid AND a.attnum > 0 AND t.typtype = 'd' AND t.typdefault IS NOT NULL) "
     "THEN 'f' ELSE 't' END, "
@@ -89,10 +122,13 @@ const char* const kStatementRowKeysSql =
     "WHERE c.oid >= 16384 AND c.relkind = 'r' AND NOT c.relhassubclass AND NOT c.relispartition "
     "AND NOT c.relrowsecurity AND c.oid NOT IN (SELECT relid FROM checked) "
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) "
-    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND NOT "
-    "i.indimmediate) "
-    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN checked k ON k.typid = a.atttypid "
-    "WHERE a.attrelid = c.oid AND a.attnum > 0) LIMIT 1000001";
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND NOT i.indimmediate) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN checking k ON k.typid = a.atttypid "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
+    "WHERE p.provolatile <> 'i' AND l.lanname NOT IN ('internal', 'c') "
+    "AND (p.oid IN (SELECT o.oprcode FROM pg_catalog.pg_operator o WHERE o.oid >= 16384) "
+    "OR p.oid IN (SELECT c.castfunc FROM pg_catalog.pg_cast c WHERE c.oid >= 16384))) LIMIT 1000001";
 
 // Only objects that users make; the sum of their rows' versions. A dropped and a made object change it too.
 const char* const kStatementCatalogueVersionSql =
@@ -117,6 +153,15 @@ const char* const kStatementCatalogueVersionSql =
     "FROM pg_catalog.pg_namespace), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(indexrelid::int8)) "
     "FROM pg_catalog.pg_index WHERE indisunique), "
+    "(SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', a.attrelid, a.attname, a.atttypid, "
+    "a.attcollation))::int8) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a "
+    "ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indisunique AND i.indrelid >= 16384), "
+    "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(oid::int8)) "
+    "FROM pg_catalog.pg_type WHERE oid >= 16384 AND typtype = 'd'), "
+    "(SELECT pg_catalog.concat_ws(',', count(*), sum(d.objid::int8 * 1600 + d.objsubid)) "
+    "FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d "
+    "ON d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid = t.oid "
+    "WHERE t.oid >= 16384 AND t.typtype = 'd'), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(oid::int8)) "
     "FROM pg_catalog.pg_attrdef), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(oid::int8), "

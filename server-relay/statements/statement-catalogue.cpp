@@ -164,6 +164,11 @@ bool StatementCatalogue::function_is_own(std::string_view name) const {
                 [](const Function& function) { return function.schema == kOwnSchema; });
 }
 
+bool StatementCatalogue::function_is_users(std::string_view name) const {
+  return !all_of(functions_, "", name, true,
+                 [](const Function& function) { return function.schema == kOwnSchema; });
+}
+
 bool StatementCatalogue::attribute_is_safe(std::string_view name) const {
   return all_of(functions_, "", name, true, [](const Function& function) { return !function.takes_row; });
 }

@@ -43,6 +43,8 @@ class StatementCatalogue {
   bool function_is_safe(std::string_view schema, std::string_view name) const;
   /// Every candidate is PostgreSQL's own.
   bool function_is_own(std::string_view name) const;
+  /// Some candidate is not.
+  bool function_is_users(std::string_view name) const;
   /// `x.name` cannot be a call of a volatile function that takes the row x.
   bool attribute_is_safe(std::string_view name) const;
   /// No candidate's function is volatile.
@@ -136,7 +138,8 @@ extern const char* const kStatementTypesSql;
 /// else.
 extern const char* const kStatementRelationsSql;
 /// Of plain tables of users whose constraints run no user's function: schema, name, 't' if
-/// relation_takes_plain_rows else 'f', the columns of its unique keys (a key a line, columns between tabs).
+/// relation_takes_plain_rows else 'f', the columns of its unique keys (a key a line, columns between tabs)
+/// that hold no two rows whose columns `=` takes for equal.
 extern const char* const kStatementRowKeysSql;
 /// One value that is another after any change to what these queries tell: cheap enough to be asked every
 /// few seconds, since functions may contain DDL.

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(bool(refusal()), reason=refusal() or "-")
 
 REPEAT = 2
 # What serial does not do yet: now(), uuid and random() of the two servers differ (docs/consistency.md).
-NOT_YET = {"17-server-values"}
+NOT_YET = set()
 TOGETHER = [(case, protocol) for case in CASES if case.name not in NOT_YET for protocol in case.protocols]
 
 

@@ -27,7 +27,7 @@ def refusal(discipline=DISCIPLINE, build=None) -> str:
     if not programs_exist("pgtandem-relay"):
         return f"pgtandem-relay is not built below {build or build_folder()}"
     asked = run(program("pgtandem-relay"), "--listen", "127.0.0.1:1", "--master", "127.0.0.1:2", "--state-dir", "/nowhere",
-                "--discipline", discipline, "--print-config", check=False, env=clean_environment())
+                "--discipline", discipline, "--service-user", "postgres", "--print-config", check=False, env=clean_environment())
     return "" if asked.returncode == 0 else asked.stderr.strip()
 
 

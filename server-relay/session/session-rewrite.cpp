@@ -1,0 +1,278 @@
+/// Discipline `serial`: what each server would compute differently is computed once, by the master, before
+/// the unit is sent (design page 2, "What depends on the server").
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "common/base/log.h"
+#include "common/protocol/messages.h"
+#include "server-relay/rewriting/rewrite-messages.h"
+#include "server-relay/rewriting/rewrite.h"
+#include "server-relay/session/session.h"
+
+namespace pgtandem {
+namespace {
+
+/// A longer unit would not fit where requests are kept; neither do the replies to a Describe of more
+/// parameters.
+constexpr std::size_t kLongestUnit = IoThread::kScratchSize;
+constexpr unsigned kMostParameters = 8192;
+
+std::string_view up_to_zero(std::string_view text) {
+  return text.substr(0, text.find('\0'));
+}
+
+/// The second of two zero-terminated names.
+std::string_view second_name(std::string_view body) {
+  const std::size_t first = body.find('\0');
+  return first == std::string_view::npos ? std::string_view{} : up_to_zero(body.substr(first + 1));
+}
+
+bool may_be_rewritten(StatementKind kind) {
+  return kind == StatementKind::write || kind == StatementKind::ddl || kind == StatementKind::copy_in ||
+         kind == StatementKind::opaque;
+}
+
+/// How many values the unit's message `piece` needs.
+std::size_t take_values(const RewritePlan& plan, std::vector<std::string>& expressions) {
+  expressions.insert(expressions.end(), plan.expressions().begin(), plan.expressions().end());
+  return plan.expressions().size();
+}
+
+}  // namespace
+
+/// What is to be done with one message of a unit.
+struct Session::MessageRewrite {
+  std::shared_ptr<const RewritePlan> plan;
+  unsigned original_parameters = 0;  ///< of a Bind
+  std::size_t first_value = 0;
+};
+
+std::shared_ptr<const RewritePlan> Session::plan_rewrite(std::string_view text, const Statement& statement) {
+  SerialState& s = *serial_;
+  if (!may_be_rewritten(statement.kind)) return nullptr;
+  const bool trusts = !s.catalogue_changed;
+  const std::shared_ptr<const RewriteCatalogue> catalogue = trusts ? s.statements.rewriting() : nullptr;
+  const RewriteClasses classes{env_.settings.rewrite_time, env_.settings.rewrite_values,
+                               env_.settings.rewrite_time || env_.settings.rewrite_values, true};
+  if (!may_need_rewriting(text, statement, catalogue.get(), classes)) {
+    flag_write(text, statement, {});
+    return nullptr;
+  }
+  RewriteRequest request;
+  request.text = text;
+  request.dialect = dialect_;
+  request.width = width_;
+  request.classes = classes;
+  request.catalogue = catalogue.get();
+  request.passwords.encryption = s.password_encryption;
+  auto plan = std::make_shared<const RewritePlan>(rewrite_plan(request));
+  flag_write(text, statement, plan->not_rewritten());
+  return plan->empty() ? nullptr : plan;
+}
+
+/// What the two servers may compute differently, and the relay leaves so, stands in the log once a text.
+void Session::flag_write(std::string_view text, const Statement& statement,
+                         const std::vector<std::string>& not_rewritten) {
+  std::string flags;
+  const auto add = [&flags](std::string_view flag) {
+    if (!flags.empty()) flags += ", ";
+    flags += flag;
+  };
+  for (const std::string& flag : statement.flags) {
+    const bool replaced = flag == "now" || flag == "clock_timestamp" || flag == "random" || flag == "uuid";
+    if (!replaced) add(flag);
+  }
+  for (const std::string& flag : not_rewritten) add(flag);
+  if (flags.empty() || !serial_->statements.is_new_finding(text)) return;
+  constexpr std::size_t kShown = 200;
+  const bool secret = statement.shared_objects;  // roles have passwords
+  log::warning("write-may-differ",
+               {{"database", database_},
+                {"user", user_},
+                {"why", flags},
+                {"statement", secret ? "(of a role)" : std::string(text.substr(0, kShown))}});
+}
+
+/// Decides for each message of the unit, and notes what it prepares and describes.
+std::vector<Session::MessageRewrite> Session::plan_rewrites(const UnitPlan& plan,
+                                                            std::vector<std::string>& expressions) {
+  SerialState& s = *serial_;
+  std::vector<MessageRewrite> rewrites;
+  bool any = false;
+  MessageSplitter splitter(plan.size + 1);
+  ByteSpan unit = as_bytes(front_kept_).first(plan.size);
+  while (const std::optional<MessagePiece> piece = splitter.next(unit)) {
+    MessageRewrite rewrite;
+    const std::string_view body = as_text(piece->body);
+    const std::string_view name = up_to_zero(body);
+    if (piece->type == 'Q') {
+      if (plan.statement.facts != nullptr) rewrite.plan = plan_rewrite(name, *plan.statement.facts);
+    } else if (piece->type == 'P') {
+      const std::string_view text = second_name(body);
+      rewrite.plan = plan_rewrite(text, *s.statements.classify(text, s.catalogue_changed, dialect_));
+      note_rewritten_parse(name, piece->body, rewrite);
+    } else if (piece->type == 'B') {
+      if (const RewrittenStatement* statement = s.rewritten.find(second_name(body))) {
+        rewrite.plan = statement->plan;
+        rewrite.original_parameters = statement->original_parameters;
+        if (!s.rewritten.positions()) s.rewritten.set_positions(statement->positions);
+      }
+    } else if (piece->type == 'D' && name.starts_with('S')) {
+      const RewrittenStatement* statement = s.rewritten.find(name.substr(1));
+      s.rewritten.describe(statement != nullptr ? std::optional(statement->original_parameters)
+                                                : std::nullopt);
+    } else if (piece->type == 'C' && name.starts_with('S')) {
+      s.rewritten.close(name.substr(1));
+    }
+    if (rewrite.plan != nullptr && piece->type != 'P') {
+      rewrite.first_value = expressions.size();
+      take_values(*rewrite.plan, expressions);
+    }
+    any = any || rewrite.plan != nullptr;
+    rewrites.push_back(std::move(rewrite));
+  }
+  if (!any) rewrites.clear();
+  return rewrites;
+}
+
+/// The entry is made from the message as the servers will get it; where that cannot be, the plan is dropped.
+void Session::note_rewritten_parse(std::string_view name, ByteSpan body, MessageRewrite& rewrite) {
+  SerialState& s = *serial_;
+  std::optional<RewrittenStatement> entry;
+  if (rewrite.plan != nullptr) {
+    const Result<RewrittenParse> parse = rewrite_parse(*rewrite.plan, body);
+    if (parse && parse->original_parameters + rewrite.plan->parameter_types().size() <= kMostParameters) {
+      entry = RewrittenStatement{rewrite.plan, parse->original_parameters, parse->positions};
+      if (!s.rewritten.positions()) s.rewritten.set_positions(parse->positions);
+    } else {
+      rewrite.plan = nullptr;
+    }
+  }
+  s.rewritten.parse(name, std::move(entry));
+}
+
+/// Replaces the unit at the beginning of what is kept by one that gives the same on both servers.
+asio::awaitable<void> Session::rewrite_unit(UnitPlan& plan) {
+  SerialState& s = *serial_;
+  s.rewritten.begin_unit();
+  const bool whole = plan.completeness == UnitPlan::Completeness::whole;
+  const bool closes = plan.statement.facts != nullptr &&
+                      plan.statement.facts->kind == StatementKind::session && !s.rewritten.empty();
+  if (closes) forget_deallocated(plan);
+  if (!whole || status_ == 'E' || !mirrored()) co_return;
+  if (may_be_rewritten(plan.statement.kind)) co_await catalogue_is_read();
+  if (ended()) co_return;
+  std::vector<std::string> expressions;
+  const std::vector<MessageRewrite> rewrites = plan_rewrites(plan, expressions);
+  if (rewrites.empty()) co_return;
+  std::vector<std::optional<std::string>> values;
+  if (!expressions.empty()) {
+    co_await evaluate_on_master(expressions);
+    if (ended() || s.own_values.size() != expressions.size()) co_return;
+    values = s.own_values;
+  }
+  std::string unit = rewritten_unit(plan, rewrites, values);
+  if (front_kept_.size() - plan.size + unit.size() > kLongestUnit) {
+    s.rewritten.begin_unit();
+    co_return;
+  }
+  front_kept_.replace(0, plan.size, unit);
+  plan.size = unit.size();
+}
+
+std::string Session::rewritten_unit(const UnitPlan& plan, const std::vector<MessageRewrite>& rewrites,
+                                    const std::vector<std::optional<std::string>>& values) {
+  std::string out;
+  MessageSplitter splitter(plan.size + 1);
+  ByteSpan unit = as_bytes(front_kept_).first(plan.size);
+  for (std::size_t i = 0; const std::optional<MessagePiece> piece = splitter.next(unit); ++i) {
+    const MessageRewrite& rewrite = rewrites[i];
+    if (rewrite.plan == nullptr) {
+      out += as_text(piece->wire);
+      continue;
+    }
+    const std::span its_values = std::span(values).subspan(
+        rewrite.first_value, piece->type == 'P' ? 0 : rewrite.plan->expressions().size());
+    if (piece->type == 'Q') {
+      const Result<RewrittenText> text = rewrite.plan->text(its_values);
+      if (text) serial_->rewritten.set_positions(text->positions);
+      out += text ? build_message('Q', text->text + '\0') : std::string(as_text(piece->wire));
+    } else if (piece->type == 'P') {
+      const Result<RewrittenParse> parse = rewrite_parse(*rewrite.plan, piece->body);
+      out += parse ? build_message('P', parse->body) : std::string(as_text(piece->wire));
+    } else {
+      const Result<std::string> bind = rewrite_bind(piece->body, rewrite.original_parameters, its_values);
+      out += bind ? build_message('B', *bind) : std::string(as_text(piece->wire));
+    }
+  }
+  return out;
+}
+
+/// After DDL, and at the beginning, it is not known for a moment which columns have defaults that differ.
+asio::awaitable<void> Session::catalogue_is_read() {
+  constexpr auto kLook = std::chrono::milliseconds(5);
+  constexpr auto kLongest = std::chrono::seconds(2);
+  SerialState& s = *serial_;
+  const SteadyTime limit = std::chrono::steady_clock::now() + kLongest;
+  asio::steady_timer timer(context_);
+  while (!ended() && !s.catalogue_changed && !env_.settings.service.user.empty() &&
+         s.statements.rewriting() == nullptr && std::chrono::steady_clock::now() < limit) {
+    timer.expires_after(kLook);
+    std::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+}
+
+/// Both legs evaluate, the master's values are taken. Where it fixes the transaction's snapshot it counts as
+/// a write (design page 2, rule 8).
+asio::awaitable<void> Session::evaluate_on_master(const std::vector<std::string>& expressions) {
+  SerialState& s = *serial_;
+  co_await settled();
+  const bool in_order = status_ == 'T' && (s.strict || s.serializable);
+  if (in_order) co_await enter_gate(GateMode::write, false);
+  if (ended()) co_return;
+  std::string sql = "SELECT ";
+  for (std::size_t i = 0; i < expressions.size(); ++i) {
+    if (i != 0) sql += ", ";
+    sql += expressions[i];
+  }
+  soften_standby(true);
+  s.own_values.clear();
+  s.judging = true;
+  own_unit_text(sql, true);
+  flush_own();
+  co_await settled();
+  drop_mismatches();
+  s.judging = false;
+  if (in_order) leave_gate();
+}
+
+/// DEALLOCATE and DISCARD.
+void Session::forget_deallocated(const UnitPlan& plan) {
+  const Statement& facts = *plan.statement.facts;
+  if (plan.extended || plan.size < MessageSplitter::kHeaderSize) return;
+  const std::string_view text = std::string_view(front_kept_).substr(MessageSplitter::kHeaderSize, plan.size);
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || (text[first] | 0x20) != 'd') return;
+  if (facts.name.empty()) {
+    serial_->rewritten.close_all();
+  } else {
+    serial_->rewritten.close(facts.name);
+  }
+}
+
+/// What the frontend gets instead of this reply, if anything else.
+std::optional<std::string> Session::restored_reply(const MessagePiece& piece) {
+  RewrittenStatements& rewritten = serial_->rewritten;
+  if (piece.type == '1' && piece.last) rewritten.on_parse_complete();
+  if (!piece.whole()) return std::nullopt;
+  if (piece.type == 't') {
+    const std::optional<unsigned> parameters = rewritten.next_described();
+    if (parameters) return build_message('t', cut_parameter_description(piece.body, *parameters));
+  }
+  const bool tells_place = (piece.type == 'E' || piece.type == 'N') && rewritten.positions();
+  if (!tells_place) return std::nullopt;
+  return build_message(piece.type, restore_position(piece.body, *rewritten.positions()));
+}
+
+}  // namespace pgtandem
