@@ -1,7 +1,9 @@
 #include "server-relay/session/unit-planner.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <utility>
 
 #include "common/base/bytes.h"
 #include "server-relay/replies/reply-reader.h"
@@ -10,7 +12,7 @@
 namespace pgtandem {
 namespace {
 
-/// More names than any driver prepares; beyond them statements are unproven, so writes.
+/// More names than any driver prepares; beyond them nothing is known of a statement.
 constexpr std::size_t kMaxNames = 4096;
 /// Bytes of a prepared statement that is judged again when the catalogue has changed; a longer one is a write
 /// from then on.
@@ -26,11 +28,17 @@ bool says(std::string_view text, std::string_view lower_case_word) {
          text.end();
 }
 
+std::string_view without_blanks(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(" \t\r\n;"), text.size()));
+}
+
+bool begins_with(std::string_view text, std::string_view lower_case_word) {
+  return says(without_blanks(text).substr(0, lower_case_word.size()), lower_case_word);
+}
+
 /// Or a text that hides its beginning behind a comment.
 bool begins_with_call(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n;");
-  if (begin == std::string_view::npos) return false;
-  const std::string_view word = text.substr(begin, 4);
+  const std::string_view word = without_blanks(text).substr(0, 4);
   return says(word, "call") || says(word.substr(0, 2), "do") || word.starts_with("--") ||
          word.starts_with("/*");
 }
@@ -70,14 +78,31 @@ std::shared_ptr<const RowTarget> with_numbers_of(std::string_view text, const Ro
   return fixed;
 }
 
-/// The end of a Parse, from the zero behind its text on: count:int16 {oid:int32}*. A user's type may compare
-/// in another way than the key does.
-bool declares_plain_types(std::string_view rest) {
+/// Oids of types whose values are equal to no two keys (row-local.cpp has their names); 0 and 705 (unknown)
+/// leave the type to the statement.
+bool fits_any_key(std::uint32_t type) {
+  static constexpr std::array<std::uint32_t, 13> kTypes{0,   16,   17,   20,   21,   23,  25,
+                                                        705, 1043, 1082, 1114, 1700, 2950};
+  return std::ranges::find(kTypes, type) != kTypes.end();
+}
+
+/// Is $index compared with a column, or may it be?
+bool is_compared(const RowTarget& target, std::size_t index) {
+  return target.terms.size() >= RowTarget::kMostTerms ||
+         std::ranges::any_of(target.terms, [index](const RowTarget::Term& term) {
+           return term.source == RowTarget::Term::Source::parameter && term.index == index;
+         });
+}
+
+/// The end of a Parse, from the zero behind its text on: count:int16 {oid:int32}*. Types of users may do
+/// anything, some others compare in another way than the key does.
+bool declares_plain_types(std::string_view rest, const RowTarget& target) {
   ByteReader reader(as_bytes(rest));
   (void)reader.take(1);
   const std::uint16_t count = reader.u16();
   for (std::uint16_t i = 0; i < count; ++i) {
-    if (reader.u32() >= kFirstUserOid) return false;
+    const std::uint32_t type = reader.u32();
+    if (type >= kFirstUserOid || (is_compared(target, i) && !fits_any_key(type))) return false;
   }
   return !reader.failed();
 }
@@ -105,6 +130,13 @@ class BindValues {
  private:
   ByteSpan rest_;
 };
+
+/// Of something that is not known: it may be a COMMIT.
+UnitStatement unknown_unit() {
+  UnitStatement statement;
+  statement.kind = StatementKind::opaque;
+  return statement;
+}
 
 UnitStatement harmless_unit() {
   UnitStatement statement;
@@ -201,29 +233,25 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
   summary.calls_code = statement.kind == StatementKind::opaque && begins_with_call(text);
   switch (statement.kind) {
     case StatementKind::execute:
-      summary = prepared(statement.name);
+      summary = executed_by_name(statement);
       break;
     case StatementKind::fetch:
-      summary = portal(statement.name);
+      summary = portals_.contains(statement.name) ? portal(statement.name) : UnitStatement{};
       break;
     case StatementKind::cursor: {
       summary.kind = statement.inner_reads ? StatementKind::read : StatementKind::write;
       UnitStatement fetched = harmless_unit();
       fetched.kind = summary.kind;
-      if (portals_.size() < kMaxNames) portals_.insert_or_assign(statement.name, fetched);
+      remember_portal(statement.name, std::move(fetched));
       break;
     }
     case StatementKind::session:
-      if (statement.name.empty() || !says(text, "prepare")) break;
-      if (says(text, "deallocate")) break;
-      if (statements_.size() < kMaxNames) {
-        UnitStatement inner = harmless_unit();
-        inner.kind = statement.inner_reads ? StatementKind::read : StatementKind::write;
-        inner.may_use_sequences = !statement.inner_reads;
-        inner.catalogue_version = classifier_.version();
-        statements_.insert_or_assign(statement.name, inner);
-        touched_.push_back(statement.name);
-      }
+      note_names(statement, text);
+      break;
+    case StatementKind::opaque:
+      // Several statements, or code, may give a name that is known to something else.
+      if (says(text, "prepare") && (says(text, "deallocate") || says(text, "discard"))) statements_.clear();
+      if (says(text, "declare")) portals_.clear();
       break;
     default:
       break;
@@ -233,22 +261,81 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
   return summary;
 }
 
+/// PREPARE, DEALLOCATE, CLOSE, DISCARD.
+void UnitPlanner::note_names(const Statement& statement, std::string_view text) {
+  const std::string& name = statement.name;
+  if (name.empty()) {
+    if (begins_with(text, "deallocate") || begins_with(text, "discard")) statements_.clear();
+    if (begins_with(text, "close") || begins_with(text, "discard")) portals_.clear();
+  } else if (says(text, "deallocate")) {
+    statements_.erase(name);
+    touched_.push_back(name);
+  } else if (says(text, "prepare")) {
+    UnitStatement inner = harmless_unit();
+    inner.kind = statement.inner_reads ? StatementKind::read : StatementKind::write;
+    inner.may_use_sequences = !statement.inner_reads;
+    inner.names_settings = statement.names_settings;
+    inner.names_isolation = statement.names_isolation;
+    inner.catalogue_version = classifier_.version();
+    remember_statement(name, std::move(inner));
+  } else if (begins_with(text, "close")) {
+    portals_.erase(name);
+  }
+}
+
+/// EXECUTE: its parameters are expressions, evaluated before.
+UnitStatement UnitPlanner::executed_by_name(const Statement& execute) {
+  UnitStatement statement = statements_.contains(execute.name) ? prepared(execute.name) : UnitStatement{};
+  if (!execute.inner_reads) {
+    if (statement.kind == StatementKind::read) statement.kind = StatementKind::write;
+    statement.may_use_sequences = true;
+  }
+  statement.names_settings = statement.names_settings || execute.names_settings;
+  statement.row_local = false;
+  statement.rows = nullptr;
+  return statement;
+}
+
+/// A second statement of a name that exists fails, and the first one stays.
+void UnitPlanner::remember_statement(const std::string& name, UnitStatement statement) {
+  touched_.push_back(name);
+  const auto known = statements_.find(name);
+  if (known == statements_.end() && !name.empty() && statements_.size() >= kMaxNames) return;
+  if (!name.empty() && known != statements_.end() && known->second.kind != statement.kind)
+    statement = unknown_unit();
+  statements_.insert_or_assign(name, std::move(statement));
+}
+
+/// As above. What failed need not be the end of the transaction: there are savepoints.
+void UnitPlanner::remember_portal(const std::string& name, UnitStatement statement) {
+  const auto known = portals_.find(name);
+  if (known == portals_.end() && !name.empty() && portals_.size() >= kMaxNames) return;
+  if (!name.empty() && known != portals_.end() && known->second.kind != statement.kind)
+    statement = unknown_unit();
+  portals_.insert_or_assign(name, std::move(statement));
+}
+
 void UnitPlanner::note(char type, ByteSpan body) {
   if (type == 'P') note_parse(body);
   if (type == 'B') note_bind(body);
+  if (type == 'C') note_close(body);
 }
 
 void UnitPlanner::note_parse(ByteSpan body) {
   const std::string_view text = as_text(body);
   const std::string name(up_to_zero(text));
   if (name.size() >= text.size()) return;  // the server will say what is wrong
-  UnitStatement statement = of_parse(text.substr(name.size() + 1));
-  const auto known = statements_.find(name);
-  // A second Parse of a name that exists fails, and the first statement stays.
-  if (!name.empty() && known != statements_.end() && known->second.kind != statement.kind)
-    statement = UnitStatement{.kind = StatementKind::opaque};
-  if (known == statements_.end() && statements_.size() >= kMaxNames) return;
-  statements_.insert_or_assign(name, statement);
+  remember_statement(name, of_parse(text.substr(name.size() + 1)));
+}
+
+/// 'S' or 'P', and the name.
+void UnitPlanner::note_close(ByteSpan body) {
+  const std::string_view text = as_text(body);
+  if (text.empty()) return;
+  const std::string name(up_to_zero(text.substr(1)));
+  if (text[0] == 'P') portals_.erase(name);
+  if (text[0] != 'S') return;
+  statements_.erase(name);
   touched_.push_back(name);
 }
 
@@ -258,7 +345,8 @@ UnitStatement UnitPlanner::of_parse(std::string_view rest) {
   UnitStatement statement = of_text(sql);
   if (statement.facts != nullptr && !statement.facts->row_target.terms.empty())
     statement.rows = with_numbers_of(sql, statement.facts->row_target);
-  statement.row_local = statement.row_local && declares_plain_types(rest.substr(sql.size()));
+  statement.row_local =
+      statement.row_local && declares_plain_types(rest.substr(sql.size()), statement.facts->row_target);
   const bool may_change = statement.kind == StatementKind::read || statement.kind == StatementKind::write;
   if (may_change && rest.size() <= kMaxKeptParse)
     statement.parse_body = std::make_shared<const std::string>(rest);
@@ -270,13 +358,12 @@ void UnitPlanner::note_bind(ByteSpan body) {
   const std::string name(up_to_zero(text));
   if (name.size() >= text.size()) return;
   const std::string of(up_to_zero(text.substr(name.size() + 1)));
-  if (portals_.size() >= kMaxNames && !portals_.contains(name)) return;
   UnitStatement bound = prepared(of);
   if (bound.rows != nullptr) {
-    const BindValues values(body.subspan(name.size() + of.size() + 2));
+    const BindValues values(body.subspan(std::min(body.size(), name.size() + of.size() + 2)));
     bound.row_key = row_key(*bound.rows, {}, [&](std::size_t index) { return values.value(index); });
   }
-  portals_.insert_or_assign(name, std::move(bound));
+  remember_portal(name, std::move(bound));
 }
 
 UnitStatement UnitPlanner::executed(ByteSpan execute_body) const {
@@ -285,27 +372,28 @@ UnitStatement UnitPlanner::executed(ByteSpan execute_body) const {
 
 UnitStatement UnitPlanner::prepared(const std::string& name) {
   const auto it = statements_.find(name);
-  if (it == statements_.end()) return UnitStatement{};
+  if (it == statements_.end()) return unknown_unit();
   UnitStatement& statement = it->second;
-  if (statement.parse_body != nullptr && statement.catalogue_version != classifier_.current_version()) {
-    const std::shared_ptr<const std::string> body = statement.parse_body;
-    statement = of_parse(*body);
-  } else if (statement.parse_body == nullptr && statement.kind == StatementKind::read &&
-             statement.catalogue_version != classifier_.current_version()) {
-    statement.kind = StatementKind::write;  // what proved it may be true no more
+  if (statement.catalogue_version == classifier_.current_version()) return statement;
+  if (const std::shared_ptr<const std::string> body = std::exchange(statement.parse_body, nullptr)) {
+    // Without a body meanwhile: the text may be an EXECUTE of this very name.
+    UnitStatement judged = of_parse(*body);
+    statements_.insert_or_assign(name, judged);
+    return judged;
   }
+  if (statement.kind == StatementKind::read) statement.kind = StatementKind::write;  // no more proven
   return statement;
 }
 
 UnitStatement UnitPlanner::portal(const std::string& name) const {
   const auto it = portals_.find(name);
-  return it != portals_.end() ? it->second : UnitStatement{};
+  return it != portals_.end() ? it->second : unknown_unit();
 }
 
 void UnitPlanner::on_error() {
   for (const std::string& name : touched_) {
-    const auto it = statements_.find(name);
-    if (it != statements_.end()) it->second = UnitStatement{.kind = StatementKind::opaque};
+    if (statements_.size() < kMaxNames || statements_.contains(name))
+      statements_.insert_or_assign(name, unknown_unit());
   }
   touched_.clear();
 }

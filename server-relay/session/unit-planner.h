@@ -74,7 +74,7 @@ class UnitPlanner {
   UnitPlan plan(ByteSpan input);
   /// An Execute in the middle of a unit that was judged open: what it runs.
   UnitStatement executed(ByteSpan execute_body) const;
-  /// The other messages of such a unit: remembers Parse and Bind.
+  /// The other messages of such a unit: remembers Parse, Bind and Close.
   void note(char type, ByteSpan body);
   /// The unit failed: what it prepared, or closed, may be there or not.
   void on_error();
@@ -88,6 +88,11 @@ class UnitPlanner {
   UnitStatement of_text(std::string_view text);
   void note_parse(ByteSpan body);
   void note_bind(ByteSpan body);
+  void note_close(ByteSpan body);
+  void remember_statement(const std::string& name, UnitStatement statement);
+  void remember_portal(const std::string& name, UnitStatement statement);
+  void note_names(const Statement& statement, std::string_view text);
+  UnitStatement executed_by_name(const Statement& execute);
   UnitStatement of_parse(std::string_view rest);
   UnitStatement prepared(const std::string& name);
   UnitStatement portal(const std::string& name) const;

@@ -16,7 +16,6 @@ using Term = RowTarget::Term;
 
 /// Numbers further behind make no key: bulk statements do not compare single rows.
 constexpr std::size_t kMostNumbers = 64;
-constexpr std::size_t kMostTerms = 8;
 
 /// The only relation of a FROM; null for joins, subqueries and several.
 const PgQuery__RangeVar* only_relation(PgQuery__Node* const* from, std::size_t count) {
@@ -53,7 +52,8 @@ class TermFinder {
   void compare(const PgQuery__AExpr& expression) {
     const bool equals = expression.kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && expression.n_name == 1 &&
                         string_of(expression.name[0]) == "=";
-    if (!equals || terms_.size() == kMostTerms || expression.lexpr == nullptr || expression.rexpr == nullptr)
+    if (!equals || terms_.size() == RowTarget::kMostTerms || expression.lexpr == nullptr ||
+        expression.rexpr == nullptr)
       return;
     if (!add(*expression.lexpr, *expression.rexpr)) add(*expression.rexpr, *expression.lexpr);
   }

@@ -59,8 +59,10 @@ struct RowTarget {
 
     friend bool operator==(const Term&, const Term&) = default;
   };
-  std::string relation;  ///< without its schema
-  std::vector<Term> terms;
+  static constexpr std::size_t kMostTerms = 8;
+
+  std::string relation;     ///< without its schema
+  std::vector<Term> terms;  ///< the first kMostTerms
 
   friend bool operator==(const RowTarget&, const RowTarget&) = default;
 };
