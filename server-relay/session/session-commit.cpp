@@ -109,6 +109,8 @@ asio::awaitable<void> Session::check_deferred(const UnitPlan& plan) {
   s.refusal = co_await try_until_free(trial);
   if (ended()) co_return;
   if (s.refusal.empty() && s.master.failed()) s.refusal = s.own_error;
+  // Both will roll back: what the standby would have said to the COMMIT is no difference.
+  if (!s.refusal.empty()) drop_mismatches();
   s.judging = false;
   judge_mismatches();
   if (ended() || s.inside != SerialState::Inside::write) co_return;

@@ -126,6 +126,25 @@ def test_write_skew(world, player, level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
+def test_a_deferred_key_that_two_take(world, player, level):
+    """Two look for a key, find none and insert it: the second COMMIT fails, at SERIALIZABLE perhaps for a reason that only
+    the master can find."""
+    assert player().do("CREATE TABLE taken (k int UNIQUE DEFERRABLE INITIALLY DEFERRED)").ok
+    one, two = player(), player()
+    for session in (one, two):
+        session.begin(f"ISOLATION LEVEL {level}")
+        session.do("SELECT count(*) FROM taken WHERE k = 1")
+    assert one.do("INSERT INTO taken VALUES (1)").ok
+    second = two.go("INSERT INTO taken VALUES (1)", allow=("40001",))
+    assert one.do("COMMIT").tag == "COMMIT"
+    if answer(second).ok:
+        ended = two.do("COMMIT", allow=("23505", "40001"))
+        assert ended.sqlstate in ({"23505"} if level != LEVELS[2] else {"23505", "40001"})
+    else:
+        two.rollback()
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_read_skew(world, player, level):
     """A row read before another's commit and one read after it: only READ COMMITTED sees the other's change."""
     reader, writer = player(), player()
