@@ -32,7 +32,7 @@ void read_plain(const Reader& reader, RelaySettings& s) {
       reader.choice("protocol", std::array{P{"postgres", Protocol::postgres}, P{"raw", Protocol::raw}});
   using D = std::pair<std::string_view, Discipline>;
   s.discipline = reader.choice(
-      "discipline", std::array{D{"classic", Discipline::classic}, D{"serial", Discipline::serial}});
+      "discipline", std::array{D{"serial", Discipline::serial}, D{"classic", Discipline::classic}});
   for (const std::string& rule : reader.list("discipline_for"))
     s.discipline_for.push_back(*config::parse_discipline_rule(rule));
   const std::array on_off{std::pair{std::string_view("on"), true}, std::pair{std::string_view("off"), false}};
@@ -101,6 +101,11 @@ void check_common(const Reader& reader, RelaySettings& s, Findings& findings) {
       findings.error(reader.origin(serial_for_some ? "discipline_for" : "discipline"),
                      "discipline \"serial\" needs service.user, a superuser by whom the relay reads the "
                      "catalogue and sets sequences: give it, or use discipline \"classic\"");
+    }
+    if ((s.standby || s.pair_mode()) && s.protocol == Protocol::postgres && !reader.given("discipline")) {
+      findings.warnings.push_back(
+          "without service.user the discipline is \"classic\": statements of sessions that meet in the same "
+          "rows may make the two servers differ; give --service-user for \"serial\"");
     }
     s.discipline = Discipline::classic;
   }

@@ -33,8 +33,9 @@ constexpr std::array kSettings{
             .choices = "postgres|raw",
             .meaning = "`postgres` compares replies and logs in to both servers; `raw` duplicates any TCP protocol "
                        "and drops what the standby answers."},
-    Setting{.name = "discipline", .type = choice, .programs = kRelay, .fallback = "classic",
-            .choices = "classic|serial",
+    Setting{.name = "discipline", .type = choice, .programs = kRelay, .fallback = "serial",
+            .choices = "serial|classic",
+            .default_note = "`serial`; `classic` with `protocol = \"raw\"`, and without `service.user`",
             .meaning = "How units of different sessions are ordered. `classic`: each session on its own; equal only if "
                        "what they write commutes. `serial`: one write at a time in a database, on both servers at "
                        "once, commits in groups between them; writes of single rows pass side by side; needs a "

@@ -74,7 +74,7 @@ struct RelaySettings {
   std::vector<Endpoint> leg_listen;  ///< pair mode: default leg_port of this node on every address
   std::string state_dir;
   Protocol protocol = Protocol::postgres;
-  Discipline discipline = Discipline::classic;
+  Discipline discipline = Discipline::serial;
   std::vector<DisciplineRule> discipline_for;
   bool rewrite_time = true;
   bool rewrite_values = true;

@@ -67,7 +67,7 @@ const char* const kStatementRelationsSql =
 // than their arguments are found by their names.
 // A key counts where `=` finds no two rows: it is of types and operator classes of PostgreSQL's own, and of
 // the column's collation, or that is deterministic; and nobody has made an = or an implicit cast of its own
-// for such types. Nothing is plain where an operator or a cast in SQL or PL/pgSQL may read.
+// for such types (enums included, whose casts may take two labels for one). Nothing is plain where an operator or a cast in SQL or PL/pgSQL may read.
 const char* const kStatementRowKeysSql =
     "WITH RECURSIVE reads(regexp) AS (VALUES "
     "('nextval|setval|currval|lastval|advisory|_to_xml|ts_stat|ts_rewrite|lo_|pg_sequence')), "
@@ -83,12 +83,17 @@ const char* const kStatementRowKeysSql =
     "WHERE pg_catalog.pg_get_expr(f.adbin, f.adrelid) ~ r.regexp), "
     "checked(relid, typid) AS (SELECT k.conrelid, k.contypid FROM pg_catalog.pg_constraint k "
     "JOIN calling c ON c.classid = 'pg_catalog.pg_constraint'::regclass AND c.objid = k.oid), "
+    "casting(classid, objid, typid) AS (SELECT classid, objid, refobjid FROM pg_catalog.pg_depend "
+    "WHERE refclassid = 'pg_catalog.pg_type'::regclass AND refobjid >= 16384 "
+    "AND classid IN ('pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_attrdef'::regclass)), "
     "parts(typid, part) AS (SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typtype = 'd' "
     "UNION ALL SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 "
     "UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range "
     "UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_class c "
     "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE c.oid >= 16384 AND c.reltype <> 0 "
-    "AND a.attnum > 0), "
+    "AND a.attnum > 0 "
+    "UNION ALL SELECT k.contypid, c.typid FROM casting c JOIN pg_catalog.pg_constraint k "
+    "ON c.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = c.objid WHERE k.contypid <> 0), "
     // pg_range names multiranges since PostgreSQL 14 alone.
     "checking(typid) AS (SELECT typid FROM checked WHERE typid <> 0 "
     "UNION SELECT oid FROM pg_catalog.pg_type WHERE oid >= 16384 AND typtype = 'm' "
@@ -107,13 +112,17 @@ const char* const kStatementRowKeysSql =
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator o LEFT JOIN pg_catalog.pg_type t "
     "ON t.oid IN (o.oprleft, o.oprright) AND t.typtype = 'e' WHERE o.oid >= 16384 AND o.oprname = '=' "
     "AND (o.oprleft < 16384 OR o.oprright < 16384 OR t.oid IS NOT NULL)) "
-    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.oid >= 16384 AND c.castcontext = 'i' "
-    "AND c.castsource < 16384 AND c.casttarget < 16384)) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type t ON t.oid = c.castsource "
+    "WHERE c.oid >= 16384 AND c.castcontext = 'i' AND c.casttarget < 16384 "
+    "AND (c.castsource < 16384 OR (t.typtype = 'e' AND c.castmethod = 'f')))) "
     "SELECT n.nspname, c.relname, "
     "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> "
     "'') "
     "OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN calling g "
     "ON g.classid = 'pg_catalog.pg_attrdef'::regclass AND g.objid = f.oid WHERE f.adrelid = c.oid) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN casting g ON g.classid = "
+    "'pg_catalog.pg_attrdef'::regclass AND g.objid = f.oid JOIN checking k ON k.typid = g.typid "
+    "WHERE f.adrelid = c.oid) "
     "OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
     "WHERE a.attrelid = c.oid AND a.attnum > 0 AND t.typtype = 'd' AND t.typdefault IS NOT NULL) "
     "THEN 'f' ELSE 't' END, "
@@ -125,6 +134,9 @@ const char* const kStatementRowKeysSql =
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND NOT i.indimmediate) "
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN checking k ON k.typid = a.atttypid "
     "WHERE a.attrelid = c.oid AND a.attnum > 0) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint r JOIN casting g ON g.classid = "
+    "'pg_catalog.pg_constraint'::regclass AND g.objid = r.oid JOIN checking k ON k.typid = g.typid "
+    "WHERE r.conrelid = c.oid) "
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
     "WHERE p.provolatile <> 'i' AND l.lanname NOT IN ('internal', 'c') "
     "AND (p.oid IN (SELECT o.oprcode FROM pg_catalog.pg_operator o WHERE o.oid >= 16384) "

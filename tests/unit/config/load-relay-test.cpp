@@ -53,7 +53,9 @@ TEST_CASE("flags alone run a relay, with the defaults that settings.h documents"
   const RelaySettings defaults;
   CHECK(s.protocol == defaults.protocol);
   CHECK(s.ack == defaults.ack);
-  CHECK(s.discipline == defaults.discipline);
+  CHECK(s.discipline == Discipline::classic);  // for want of a service user
+  REQUIRE(loaded->warnings.size() == 1);
+  CHECK(contains(loaded->warnings[0], "give --service-user"));
   CHECK(s.on_mismatch == defaults.on_mismatch);
   CHECK(s.on_standby_refusal == defaults.on_standby_refusal);
   CHECK(s.compare_rows == defaults.compare_rows);
@@ -134,7 +136,8 @@ TEST_CASE("the file may be named by a variable, and an empty variable counts as 
 }
 
 TEST_CASE("a misspelt variable is a warning that names the right one") {
-  const auto loaded = load_relay(kFlagsOnly, {{"PGTANDEM_STANDBY_TIMOUT", "4s"}});
+  const auto loaded =
+      load_relay(with(kFlagsOnly, {"--discipline=classic"}), {{"PGTANDEM_STANDBY_TIMOUT", "4s"}});
   REQUIRE(loaded.ok());
   REQUIRE(loaded->warnings.size() == 1);
   CHECK(contains(loaded->warnings[0], "did you mean 'PGTANDEM_STANDBY_TIMEOUT'"));
@@ -245,6 +248,42 @@ TEST_CASE("impossible combinations are refused") {
   CHECK(contains(error_of(load_text(kPair, {"--control="})), "listen.control is empty"));
   CHECK(
       contains(error_of(load_text(kPair, {"--pair-uuid=00000000-0000-0000-0000-000000000000"})), "all zero"));
+}
+
+TEST_CASE(
+    "with a service user the discipline is serial, and only a word of the operator's makes it classic") {
+  const std::vector<std::string> service = with(kFlagsOnly, {"--service-user", "postgres"});
+  const auto discipline = [&](const std::vector<std::string>& more) {
+    const auto loaded = load_relay(with(service, more));
+    INFO(error_of(loaded));
+    REQUIRE(loaded.ok());
+    CHECK(loaded->warnings.empty());
+    return loaded->settings.discipline;
+  };
+  CHECK(discipline({}) == Discipline::serial);
+  CHECK(discipline({"--discipline", "classic"}) == Discipline::classic);
+  CHECK(discipline({"--protocol", "raw"}) == Discipline::classic);
+  CHECK(load_text(kPair, {"--service-user", "postgres"})->settings.discipline == Discipline::serial);
+  CHECK(contains(error_of(load_relay(with(kFlagsOnly, {"--discipline", "serial"}))), "needs service.user"));
+  CHECK(load_relay(with(kFlagsOnly, {"--discipline", "classic"}))->warnings.empty());
+}
+
+TEST_CASE("databases and roles may have a discipline of their own: the first rule that fits counts") {
+  const auto loaded =
+      load_relay(with(kFlagsOnly, {"--service-user", "postgres", "--discipline-for",
+                                   "reports/*=classic,*/batch=classic", "--discipline-for", "*/*=serial"}));
+  INFO(error_of(loaded));
+  REQUIRE(loaded.ok());
+  const RelaySettings& s = loaded->settings;
+  CHECK(s.discipline_of("reports", "anna") == Discipline::classic);
+  CHECK(s.discipline_of("plant", "batch") == Discipline::classic);
+  CHECK(s.discipline_of("plant", "anna") == Discipline::serial);
+  const auto only_some = load_relay(with(kFlagsOnly, {"--discipline-for", "plant/*=serial"}));
+  CHECK(contains(error_of(only_some), "needs service.user"));
+  for (const char* wrong : {"reports=classic", "reports/*", "reports/*=loose", "/=classic"}) {
+    INFO(wrong);
+    CHECK_FALSE(load_relay(with(kFlagsOnly, {"--service-user", "u", "--discipline-for", wrong})).ok());
+  }
 }
 
 TEST_CASE("in classic a mismatch may be refused, and raw acknowledges by the master") {

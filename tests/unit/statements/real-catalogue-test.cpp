@@ -4,9 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "server-relay/service/service-connection.h"
-#include "tests/unit/service/run-awaitable.h"
-#include "tests/unit/service/test-postgres.h"
+#include "tests/unit/statements/real-database.h"
 #include "tests/unit/statements/statement-fixtures.h"
 
 using namespace pgtandem;
@@ -52,40 +50,8 @@ constexpr const char* kObjects[] = {
     "CREATE TABLE pgbench_tellers (tid int, bid int, tbalance int)",
 };
 
-class RealCatalogue {
- public:
-  RealCatalogue() : service_(shared_postgres().endpoint(), {"postgres", "", "postgres"}) {
-    TestPostgres& server = shared_postgres();
-    server.sql(std::string("DROP DATABASE IF EXISTS ") + kDatabase);
-    server.sql(std::string("CREATE DATABASE ") + kDatabase);
-    const auto connection = server.connect(kDatabase);
-    for (const char* object : kObjects) sql_on(connection.get(), object);
-  }
-
-  std::vector<std::vector<std::string>> rows(const char* sql) {
-    auto answer = run_awaitable(service_.query(kDatabase, sql, {}, std::chrono::seconds(20)));
-    if (!answer) throw std::runtime_error(answer.error());
-    return answer->rows;
-  }
-
-  std::string version() { return rows(kStatementCatalogueVersionSql).at(0).at(0); }
-
-  std::shared_ptr<const StatementCatalogue> read() {
-    const auto functions = rows(kStatementFunctionsSql);
-    const auto operators = rows(kStatementOperatorsSql);
-    const auto types = rows(kStatementTypesSql);
-    const auto relations = rows(kStatementRelationsSql);
-    auto catalogue = StatementCatalogue::from_rows({functions, operators, types, relations});
-    if (!catalogue) throw std::runtime_error(catalogue.error());
-    return *catalogue;
-  }
-
- private:
-  ServiceConnection service_;
-};
-
-RealCatalogue& real() {
-  static RealCatalogue one;
+RealDatabase& real() {
+  static RealDatabase one(kDatabase, kObjects);
   return one;
 }
 
