@@ -67,7 +67,8 @@ const char* const kStatementRelationsSql =
 // than their arguments are found by their names.
 // A key counts where `=` finds no two rows: it is of types and operator classes of PostgreSQL's own, and of
 // the column's collation, or that is deterministic; and nobody has made an = or an implicit cast of its own
-// for such types (enums included, whose casts may take two labels for one). Nothing is plain where an operator or a cast in SQL or PL/pgSQL may read.
+// for such types (enums included, whose casts may take two labels for one). Nothing is plain where an
+// operator or a cast in SQL or PL/pgSQL may read.
 const char* const kStatementRowKeysSql =
     "WITH RECURSIVE reads(regexp) AS (VALUES "
     "('nextval|setval|currval|lastval|advisory|_to_xml|ts_stat|ts_rewrite|lo_|pg_sequence')), "
@@ -173,7 +174,7 @@ const char* const kStatementCatalogueVersionSql =
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(d.objid::int8 * 1600 + d.objsubid)) "
     "FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d "
     "ON d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid = t.oid "
-    "WHERE t.oid >= 16384 AND t.typtype = 'd'), "
+    "WHERE t.oid >= 16384), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::int8), sum(oid::int8)) "
     "FROM pg_catalog.pg_attrdef), "
     "(SELECT pg_catalog.concat_ws(',', count(*), sum(oid::int8), "

@@ -123,7 +123,7 @@ TEST_CASE("the queries of pgbench and of drivers' metadata are what they are") {
   CHECK(kind("SELECT abalance FROM pgbench_accounts WHERE aid = 1;") == StatementKind::read);
   CHECK(summary(classify("INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, 1, 5, "
                          "CURRENT_TIMESTAMP);",
-                         catalogue())) == "write seq [now]");
+                         catalogue())) == "write [now]");
   for (const char* query : {
            // PostgreSQL JDBC 42: getTables, getColumns, getPrimaryKeys, isValid and the rest in short
            "SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME, CASE n.nspname ~ "
