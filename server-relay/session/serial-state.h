@@ -152,8 +152,11 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::shared_ptr<const Statement> classify(std::string_view text) override {
     return statements.classify(text, catalogue_changed, dialect);
   }
-  std::uint64_t version() const override { return statements.version(); }
-  std::uint64_t current_version() const override { return statements.current_version(); }
+  // Nor does what was proven before it hold in a transaction that has changed the catalogue.
+  std::uint64_t version() const override { return catalogue_changed ? 0 : statements.version(); }
+  std::uint64_t current_version() const override {
+    return catalogue_changed ? 0 : statements.current_version();
+  }
 };
 
 }  // namespace pgtandem

@@ -8,10 +8,13 @@
 #include "common/base/bytes.h"
 #include "server-relay/replies/reply-reader.h"
 #include "server-relay/statements/row-target.h"
+#include "server-relay/statements/sql-lexer.h"
 
 namespace pgtandem {
 namespace {
 
+/// The server cuts longer names of statements and portals (NAMEDATALEN - 1).
+constexpr std::size_t kMaxNameSize = 63;
 /// More names than any driver prepares; beyond them nothing is known of a statement.
 constexpr std::size_t kMaxNames = 4096;
 /// Bytes of a prepared statement that is judged again when the catalogue has changed; a longer one is a write
@@ -22,6 +25,10 @@ std::string_view up_to_zero(std::string_view text) {
   return text.substr(0, text.find('\0'));
 }
 
+std::string name_in(std::string_view text) {
+  return std::string(up_to_zero(text).substr(0, kMaxNameSize));
+}
+
 bool says(std::string_view text, std::string_view lower_case_word) {
   const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? char(a + 32) : a) == b; };
   return std::search(text.begin(), text.end(), lower_case_word.begin(), lower_case_word.end(), same) !=
@@ -30,10 +37,6 @@ bool says(std::string_view text, std::string_view lower_case_word) {
 
 std::string_view without_blanks(std::string_view text) {
   return text.substr(std::min(text.find_first_not_of(" \t\r\n;"), text.size()));
-}
-
-bool begins_with(std::string_view text, std::string_view lower_case_word) {
-  return says(without_blanks(text).substr(0, lower_case_word.size()), lower_case_word);
 }
 
 /// Or a text that hides its beginning behind a comment.
@@ -138,6 +141,17 @@ UnitStatement unknown_unit() {
   return statement;
 }
 
+/// A portal that has begun to run: after an error it cannot be run again, so that what may meet a lock is
+/// never an attempt.
+UnitStatement continued(UnitStatement statement) {
+  if (statement.kind == StatementKind::write || statement.kind == StatementKind::ddl)
+    statement.kind = StatementKind::opaque;
+  statement.row_local = false;
+  statement.row_key = 0;
+  statement.rows = nullptr;
+  return statement;
+}
+
 UnitStatement harmless_unit() {
   UnitStatement statement;
   statement.kind = StatementKind::session;
@@ -188,6 +202,7 @@ UnitPlan UnitPlanner::plan(ByteSpan input) {
   // Only what is going to be sent may be remembered, so its end is looked for first.
   if (!find_end(input, plan)) return plan;
   touched_.clear();
+  touched_portals_.clear();
   plan.statement = harmless_unit();
   MessageSplitter reading(input.size() + 1);
   ByteSpan messages = input.first(plan.size);
@@ -204,7 +219,7 @@ void UnitPlanner::add(const MessagePiece& piece, UnitPlan& plan) {
   } else if (piece.type == 'F') {
     one.kind = StatementKind::opaque;
   } else if (piece.type == 'E') {
-    one = executed(piece.body);
+    one = executed_in_unit(piece.body);
   } else {
     note(piece.type, piece.body);
     if (piece.type == 'P' && !piece.body.empty() && char(piece.body[0]) != 0)
@@ -236,13 +251,14 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
       summary = executed_by_name(statement);
       break;
     case StatementKind::fetch:
-      summary = portals_.contains(statement.name) ? portal(statement.name) : UnitStatement{};
+      summary = fetched(statement.name);
       break;
     case StatementKind::cursor: {
       summary.kind = statement.inner_reads ? StatementKind::read : StatementKind::write;
-      UnitStatement fetched = harmless_unit();
-      fetched.kind = summary.kind;
-      remember_portal(statement.name, std::move(fetched));
+      UnitStatement cursor = harmless_unit();
+      cursor.kind = summary.kind;
+      cursor.may_use_sequences = !statement.inner_reads;
+      remember_portal(statement.name, std::move(cursor));
       break;
     }
     case StatementKind::session:
@@ -256,21 +272,36 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
     default:
       break;
   }
-  if (statement.kind != StatementKind::execute && statement.kind != StatementKind::fetch)
-    summary.facts = std::move(facts);
+  summary.names_another = statement.kind == StatementKind::execute || statement.kind == StatementKind::fetch;
+  if (!summary.names_another) summary.facts = std::move(facts);
   return summary;
+}
+
+/// FETCH and MOVE. A name that is not known may be of a cursor WITH HOLD, or of a function's making.
+UnitStatement UnitPlanner::fetched(const std::string& name) const {
+  return portals_.contains(name) ? continued(portal(name)) : UnitStatement{};
 }
 
 /// PREPARE, DEALLOCATE, CLOSE, DISCARD.
 void UnitPlanner::note_names(const Statement& statement, std::string_view text) {
+  SqlLexer lexer(text);
+  SqlToken first = lexer.next();
+  while (first.text == ";") first = lexer.next();
+  const std::string_view command = first.text;
   const std::string& name = statement.name;
-  if (name.empty()) {
-    if (begins_with(text, "deallocate") || begins_with(text, "discard")) statements_.clear();
-    if (begins_with(text, "close") || begins_with(text, "discard")) portals_.clear();
-  } else if (says(text, "deallocate")) {
+  if (equals_folded(command, "discard")) {
+    if (!equals_folded(lexer.next().text, "all")) return;
+    statements_.clear();
+    portals_.clear();
+  } else if (equals_folded(command, "deallocate")) {
+    if (name.empty()) statements_.clear();
     statements_.erase(name);
     touched_.push_back(name);
-  } else if (says(text, "prepare")) {
+  } else if (equals_folded(command, "close")) {
+    if (name.empty()) portals_.clear();
+    portals_.erase(name);
+    touched_portals_.push_back(name);
+  } else if (equals_folded(command, "prepare")) {
     UnitStatement inner = harmless_unit();
     inner.kind = statement.inner_reads ? StatementKind::read : StatementKind::write;
     inner.may_use_sequences = !statement.inner_reads;
@@ -278,14 +309,12 @@ void UnitPlanner::note_names(const Statement& statement, std::string_view text) 
     inner.names_isolation = statement.names_isolation;
     inner.catalogue_version = classifier_.version();
     remember_statement(name, std::move(inner));
-  } else if (begins_with(text, "close")) {
-    portals_.erase(name);
   }
 }
 
 /// EXECUTE: its parameters are expressions, evaluated before.
 UnitStatement UnitPlanner::executed_by_name(const Statement& execute) {
-  UnitStatement statement = statements_.contains(execute.name) ? prepared(execute.name) : UnitStatement{};
+  UnitStatement statement = prepared(execute.name);
   if (!execute.inner_reads) {
     if (statement.kind == StatementKind::read) statement.kind = StatementKind::write;
     statement.may_use_sequences = true;
@@ -308,6 +337,7 @@ void UnitPlanner::remember_statement(const std::string& name, UnitStatement stat
 
 /// As above. What failed need not be the end of the transaction: there are savepoints.
 void UnitPlanner::remember_portal(const std::string& name, UnitStatement statement) {
+  touched_portals_.push_back(name);
   const auto known = portals_.find(name);
   if (known == portals_.end() && !name.empty() && portals_.size() >= kMaxNames) return;
   if (!name.empty() && known != portals_.end() && known->second.kind != statement.kind)
@@ -323,20 +353,23 @@ void UnitPlanner::note(char type, ByteSpan body) {
 
 void UnitPlanner::note_parse(ByteSpan body) {
   const std::string_view text = as_text(body);
-  const std::string name(up_to_zero(text));
-  if (name.size() >= text.size()) return;  // the server will say what is wrong
-  remember_statement(name, of_parse(text.substr(name.size() + 1)));
+  const std::size_t end = up_to_zero(text).size();
+  if (end >= text.size()) return;  // the server will say what is wrong
+  remember_statement(name_in(text), of_parse(text.substr(end + 1)));
 }
 
 /// 'S' or 'P', and the name.
 void UnitPlanner::note_close(ByteSpan body) {
   const std::string_view text = as_text(body);
   if (text.empty()) return;
-  const std::string name(up_to_zero(text.substr(1)));
-  if (text[0] == 'P') portals_.erase(name);
-  if (text[0] != 'S') return;
-  statements_.erase(name);
-  touched_.push_back(name);
+  const std::string name = name_in(text.substr(1));
+  if (text[0] == 'P') {
+    portals_.erase(name);
+    touched_portals_.push_back(name);
+  } else if (text[0] == 'S') {
+    statements_.erase(name);
+    touched_.push_back(name);
+  }
 }
 
 /// `rest`: a Parse from behind its name on.
@@ -347,7 +380,8 @@ UnitStatement UnitPlanner::of_parse(std::string_view rest) {
     statement.rows = with_numbers_of(sql, statement.facts->row_target);
   statement.row_local =
       statement.row_local && declares_plain_types(rest.substr(sql.size()), statement.facts->row_target);
-  const bool may_change = statement.kind == StatementKind::read || statement.kind == StatementKind::write;
+  const bool may_change = statement.names_another || statement.kind == StatementKind::read ||
+                          statement.kind == StatementKind::write;
   if (may_change && rest.size() <= kMaxKeptParse)
     statement.parse_body = std::make_shared<const std::string>(rest);
   return statement;
@@ -355,33 +389,43 @@ UnitStatement UnitPlanner::of_parse(std::string_view rest) {
 
 void UnitPlanner::note_bind(ByteSpan body) {
   const std::string_view text = as_text(body);
-  const std::string name(up_to_zero(text));
-  if (name.size() >= text.size()) return;
-  const std::string of(up_to_zero(text.substr(name.size() + 1)));
-  UnitStatement bound = prepared(of);
+  const std::size_t end = up_to_zero(text).size();
+  if (end >= text.size()) return;
+  const std::size_t end_of_second = end + 1 + up_to_zero(text.substr(end + 1)).size();
+  UnitStatement bound = prepared(name_in(text.substr(end + 1)));
   if (bound.rows != nullptr) {
-    const BindValues values(body.subspan(std::min(body.size(), name.size() + of.size() + 2)));
+    const BindValues values(body.subspan(std::min(body.size(), end_of_second + 1)));
     bound.row_key = row_key(*bound.rows, {}, [&](std::size_t index) { return values.value(index); });
   }
-  remember_portal(name, std::move(bound));
+  remember_portal(name_in(text), std::move(bound));
 }
 
 UnitStatement UnitPlanner::executed(ByteSpan execute_body) const {
-  return portal(std::string(up_to_zero(as_text(execute_body))));
+  return portal(name_in(as_text(execute_body)));
+}
+
+/// A portal that was made by an earlier unit may have begun to run.
+UnitStatement UnitPlanner::executed_in_unit(ByteSpan body) const {
+  const std::string name = name_in(as_text(body));
+  const bool is_new = std::ranges::find(touched_portals_, name) != touched_portals_.end();
+  return is_new ? portal(name) : continued(portal(name));
 }
 
 UnitStatement UnitPlanner::prepared(const std::string& name) {
   const auto it = statements_.find(name);
   if (it == statements_.end()) return unknown_unit();
   UnitStatement& statement = it->second;
-  if (statement.catalogue_version == classifier_.current_version()) return statement;
+  const bool holds = statement.catalogue_version == classifier_.current_version();
+  if (holds && !statement.names_another) return statement;
   if (const std::shared_ptr<const std::string> body = std::exchange(statement.parse_body, nullptr)) {
     // Without a body meanwhile: the text may be an EXECUTE of this very name.
     UnitStatement judged = of_parse(*body);
     statements_.insert_or_assign(name, judged);
     return judged;
   }
+  if (statement.names_another) return unknown_unit();
   if (statement.kind == StatementKind::read) statement.kind = StatementKind::write;  // no more proven
+  statement.row_local = false;
   return statement;
 }
 
@@ -391,11 +435,14 @@ UnitStatement UnitPlanner::portal(const std::string& name) const {
 }
 
 void UnitPlanner::on_error() {
-  for (const std::string& name : touched_) {
-    if (statements_.size() < kMaxNames || statements_.contains(name))
-      statements_.insert_or_assign(name, unknown_unit());
-  }
-  touched_.clear();
+  const auto forget = [](auto& known, std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      if (known.size() < kMaxNames || known.contains(name)) known.insert_or_assign(name, unknown_unit());
+    }
+    names.clear();
+  };
+  forget(statements_, touched_);
+  forget(portals_, touched_portals_);
 }
 
 }  // namespace pgtandem

@@ -28,9 +28,10 @@ struct UnitStatement {
   bool names_serializable = false;  ///< the text says so
   bool changes_catalogue = false;
   bool shared_objects = false;
-  bool calls_code = false;    ///< one CALL or DO
-  bool row_local = false;     ///< needs no order among others of its sort
-  std::uint64_t row_key = 0;  ///< a guess at the rows that it locks (row_key()); 0: none
+  bool calls_code = false;     ///< one CALL or DO
+  bool row_local = false;      ///< needs no order among others of its sort
+  bool names_another = false;  ///< EXECUTE or FETCH: what it runs is told by a name when it is bound
+  std::uint64_t row_key = 0;   ///< a guess at the rows that it locks (row_key()); 0: none
   /// Of a prepared statement, from which Bind makes the key; may be null.
   std::shared_ptr<const RowTarget> rows = nullptr;
   /// Flags and all else, where the unit is one statement with a text of its own; may be null.
@@ -62,9 +63,10 @@ class UnitPlanner {
    public:
     virtual ~Classifier() = default;
     virtual std::shared_ptr<const Statement> classify(std::string_view text) = 0;
-    /// Of the catalogue that the last text was classified by.
+    /// Of the catalogue that the last text was classified by; 0, which is no catalogue's, where that was
+    /// none.
     virtual std::uint64_t version() const = 0;
-    /// Of the catalogue as it is now.
+    /// Of the catalogue as it is now; 0 while this session must not believe it.
     virtual std::uint64_t current_version() const = 0;
   };
   /// `classifier` outlives the planner.
@@ -76,7 +78,7 @@ class UnitPlanner {
   UnitStatement executed(ByteSpan execute_body) const;
   /// The other messages of such a unit: remembers Parse, Bind and Close.
   void note(char type, ByteSpan body);
-  /// The unit failed: what it prepared, or closed, may be there or not.
+  /// The unit failed: what it prepared, declared, bound or closed may be there or not.
   void on_error();
   /// The transaction is over: its portals and cursors are gone, except those WITH HOLD, which stay unproven.
   void on_transaction_end() { portals_.clear(); }
@@ -96,11 +98,15 @@ class UnitPlanner {
   UnitStatement of_parse(std::string_view rest);
   UnitStatement prepared(const std::string& name);
   UnitStatement portal(const std::string& name) const;
+  UnitStatement executed_in_unit(ByteSpan body) const;
+  UnitStatement fetched(const std::string& name) const;
 
   Classifier& classifier_;
   std::map<std::string, UnitStatement, std::less<>> statements_;
   std::map<std::string, UnitStatement, std::less<>> portals_;
-  std::vector<std::string> touched_;  ///< names of statements that the unit under way prepares
+  // Names that the unit under way gives or takes away, of statements and of portals.
+  std::vector<std::string> touched_;
+  std::vector<std::string> touched_portals_;
 };
 
 }  // namespace pgtandem

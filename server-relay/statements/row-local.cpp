@@ -107,10 +107,19 @@ class LocalityTest {
         select.having_clause == nullptr && select.n_window_clause == 0 && select.limit_count == nullptr &&
         select.limit_offset == nullptr && select.n_sort_clause == 0 && select.into_clause == nullptr;
     return one && bare && are_plain({select.target_list, select.n_target_list}) &&
-           has_key(*select.from_clause[0]->range_var, select.where_clause) && waits(select);
+           has_key(*select.from_clause[0]->range_var, select.where_clause) && waits(select) &&
+           (parameters_.empty() || excludes_its_sort(select));
   }
 
  private:
+  /// FOR SHARE and FOR KEY SHARE have no row target, by which a parameter's declared type would be judged.
+  static bool excludes_its_sort(const PgQuery__SelectStmt& select) {
+    return std::ranges::all_of(
+        Nodes(select.locking_clause, select.n_locking_clause), [](const PgQuery__Node* clause) {
+          return clause->locking_clause->strength >= PG_QUERY__LOCK_CLAUSE_STRENGTH__LCS_FORNOKEYUPDATE;
+        });
+  }
+
   static bool waits(const PgQuery__SelectStmt& select) {
     return std::ranges::all_of(
         Nodes(select.locking_clause, select.n_locking_clause), [](const PgQuery__Node* clause) {
