@@ -50,6 +50,7 @@ void Gate::turn_into_end(std::uint64_t session) {
     const std::lock_guard lock(mutex_);
     const auto it = std::ranges::find(inside_, session, &GateRequest::session);
     if (it == inside_.end()) return;
+    if (it->mode == GateMode::alone) passing_.clear();
     it->mode = GateMode::end;
     it->excludes_reads = false;
     let_in(calls);
@@ -156,7 +157,8 @@ void Gate::let_ends_pass(std::uint64_t holder, std::vector<std::uint64_t> sessio
   Calls calls;
   {
     const std::lock_guard lock(mutex_);
-    if (inside_.empty() || inside_.front().session != holder) return;
+    const auto it = std::ranges::find(inside_, holder, &GateRequest::session);
+    if (it == inside_.end() || it->mode != GateMode::alone) return;
     passing_ = std::move(sessions);
     let_in(calls);
   }

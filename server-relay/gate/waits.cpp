@@ -7,15 +7,23 @@ namespace pgtandem {
 bool Waits::park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry) {
   const std::lock_guard lock(mutex_);
   for (const std::uint64_t blocker : blockers) {
-    if (reaches(blocker, session, 0)) return false;
+    if (!reaches(blocker, session, 0)) continue;
+    parked_.erase(session);
+    return false;
   }
-  parked_.insert_or_assign(session, Parked{std::move(blockers), 0, ++count_, std::move(retry)});
+  put(session, Parked{std::move(blockers), 0, 0, std::move(retry)});
   return true;
 }
 
 void Waits::park_behind(std::uint64_t session, std::uint64_t holder, Retry retry) {
   const std::lock_guard lock(mutex_);
-  parked_.insert_or_assign(session, Parked{{}, holder, ++count_, std::move(retry)});
+  put(session, Parked{{}, holder, 0, std::move(retry)});
+}
+
+void Waits::put(std::uint64_t session, Parked parked) {
+  const auto known = parked_.find(session);
+  parked.since = known != parked_.end() ? known->second.since : ++count_;
+  parked_.insert_or_assign(session, std::move(parked));
 }
 
 bool Waits::Parked::waits_for(std::uint64_t session) const {

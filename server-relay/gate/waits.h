@@ -40,6 +40,7 @@ class Waits {
     Retry retry;
     bool waits_for(std::uint64_t session) const;
   };
+  void put(std::uint64_t session, Parked parked);
   bool reaches(std::uint64_t from, std::uint64_t target, std::size_t depth) const;
 
   mutable std::mutex mutex_;
