@@ -10,8 +10,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 8> kVerbs = {
-    "hello", "promise", "agree_degrade", "fence", "leaving", "bootstrap_begin", "join", "bootstrap_abort"};
+constexpr std::array<std::string_view, 9> kVerbs = {"hello", "promise",         "agree_degrade",
+                                                    "fence", "leaving",         "bootstrap_begin",
+                                                    "join",  "bootstrap_abort", "take_over"};
 static_assert(kVerbs.size() == std::variant_size_v<PeerBody>);
 
 /// Longest sentence that is carried; a longer one is cut by the sender and refused by the reader.
@@ -56,6 +57,7 @@ class Fields {
       wrong(key, "is no node");
     }
   }
+  bool has(const char* key) const { return object_.is_object() && object_.contains(key); }
   const json* object(const char* key) { return find(key, json::value_t::object); }
   const json* array(const char* key) { return find(key, json::value_t::array); }
   void wrong(const char* key, const char* what) {
@@ -96,22 +98,26 @@ std::string text_of(const Uuid& uuid) {
 json to_json(const NodeReport& report) {
   json parents = json::array();
   for (const Uuid& parent : report.lineage.parents) parents.push_back(to_string(parent));
-  return {{"node", to_string(report.node)},
-          {"cluster", text_of(report.cluster)},
-          {"boot", text_of(report.boot)},
-          {"sequence", report.sequence},
-          {"state", to_string(report.state)},
-          {"initialised", report.initialised},
-          {"epoch", report.epoch},
-          {"highest_seen", report.highest_seen},
-          {"master", to_string(report.master)},
-          {"data_node", to_string(report.data_node)},
-          {"generation", text_of(report.lineage.generation)},
-          {"parents", std::move(parents)},
-          {"sync", report.sync},
-          {"eligible", report.eligible},
-          {"bootstrapping", report.bootstrapping},
-          {"postmaster_ok", report.postmaster_ok}};
+  json out = {{"node", to_string(report.node)},
+              {"cluster", text_of(report.cluster)},
+              {"boot", text_of(report.boot)},
+              {"sequence", report.sequence},
+              {"state", to_string(report.state)},
+              {"initialised", report.initialised},
+              {"epoch", report.epoch},
+              {"highest_seen", report.highest_seen},
+              {"master", to_string(report.master)},
+              {"data_node", to_string(report.data_node)},
+              {"generation", text_of(report.lineage.generation)},
+              {"parents", std::move(parents)},
+              {"sync", report.sync},
+              {"eligible", report.eligible},
+              {"bootstrapping", report.bootstrapping},
+              {"postmaster_ok", report.postmaster_ok}};
+  // Only where they say something: a relay of the version before knows no such keys.
+  if (report.guests) out["guests"] = true;
+  if (report.promise_ms != 0) out["promise_ms"] = report.promise_ms;
+  return out;
 }
 
 void read_parents(Fields& fields, std::vector<Uuid>& parents) {
@@ -145,6 +151,8 @@ Result<NodeReport> parse_report(const json& object) {
   fields.read("eligible", report.eligible);
   fields.read("bootstrapping", report.bootstrapping);
   fields.read("postmaster_ok", report.postmaster_ok);
+  if (fields.has("guests")) fields.read("guests", report.guests);
+  if (fields.has("promise_ms")) fields.read("promise_ms", report.promise_ms);
   if (const Result<RoleState> known = parse_role_state(state)) {
     report.state = *known;
   } else {
@@ -187,6 +195,11 @@ void write_body(json& out, const Join& body) {
   out["generation"] = text_of(body.generation);
 }
 
+void write_body(json& out, const TakeOver& body) {
+  out["epoch"] = body.epoch;
+  out["drained"] = body.drained;
+}
+
 void read_body(Fields&, Hello&) {}
 void read_body(Fields&, BootstrapTarget&) {}
 void read_body(Fields&, BootstrapDropped&) {}
@@ -211,6 +224,11 @@ void read_body(Fields& fields, Join& body) {
   fields.read("initial", body.initial);
   fields.read("epoch", body.epoch);
   fields.read("generation", body.generation);
+}
+
+void read_body(Fields& fields, TakeOver& body) {
+  fields.read("epoch", body.epoch);
+  fields.read("drained", body.drained);
 }
 
 template <std::size_t I = 0>

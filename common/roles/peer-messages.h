@@ -34,6 +34,9 @@ struct NodeReport {
   bool eligible = false;
   bool bootstrapping = false;  ///< as master: a bootstrap of the other node is under way
   bool postmaster_ok = false;
+  bool guests = false;  ///< sessions go on here with the other node's server (hard point 10)
+  /// In the answer to a heartbeat: the sender will not take over by itself for so long from now (R6), ms.
+  std::uint64_t promise_ms = 0;
 
   friend bool operator==(const NodeReport&, const NodeReport&) = default;
   /// This node acts as the master of the record that it reports.
@@ -84,8 +87,16 @@ struct BootstrapDropped {
   friend bool operator==(const BootstrapDropped&, const BootstrapDropped&) = default;
 };
 
+/// Of the master to its joined standby: "be master of this epoch". `drained`: my sessions have ended and all
+/// had matched; ask for my promise. Else my sessions wait for your word, and go on with your server.
+struct TakeOver {
+  Epoch epoch = 0;
+  bool drained = false;
+  friend bool operator==(const TakeOver&, const TakeOver&) = default;
+};
+
 using PeerBody = std::variant<Hello, AskPromise, AgreeDegrade, FenceYourself, Leaving, BootstrapTarget, Join,
-                              BootstrapDropped>;
+                              BootstrapDropped, TakeOver>;
 
 struct PeerRequest {
   NodeReport report;  ///< of the sender

@@ -7,6 +7,7 @@
 
 #include "common/roles/peer-messages.h"
 #include "common/roles/slot-store.h"
+#include "common/roles/witness-record.h"
 
 namespace pgtandem {
 
@@ -35,6 +36,12 @@ struct Promote {
 };
 struct Fence {};
 struct GiveUp {};
+/// A planned change of master, to the joined standby.
+struct Switchover {
+  /// True: sessions stay on this relay and go on with the standby's server; this node's data is stale
+  /// afterwards. False: sessions end in order, the other relay serves, and this node becomes its standby.
+  bool server_only = false;
+};
 struct BootstrapBegin {
   std::string tool;
   bool abort_clients = false;
@@ -55,9 +62,9 @@ struct BootstrapAbort {
 };
 }  // namespace command
 
-using OperatorCommand =
-    std::variant<command::Init, command::Promote, command::Fence, command::GiveUp, command::BootstrapBegin,
-                 command::BootstrapProgress, command::BootstrapFinish, command::BootstrapAbort>;
+using OperatorCommand = std::variant<command::Init, command::Promote, command::Fence, command::GiveUp,
+                                     command::BootstrapBegin, command::BootstrapProgress,
+                                     command::BootstrapFinish, command::BootstrapAbort, command::Switchover>;
 
 namespace event {
 /// The process has started; what the state folder held.
@@ -105,7 +112,8 @@ struct BackendsEnded {
 };
 // The peer; authenticated.
 struct PeerReported {
-  NodeReport report;  ///< the answer to a heartbeat
+  NodeReport report;      ///< the answer to a heartbeat
+  Milliseconds sent{-1};  ///< steady: when that heartbeat was sent; below 0: its promise does not count
 };
 struct PeerAsked {
   RequestId id = 0;
@@ -127,13 +135,34 @@ struct Ordered {
   RequestId id = 0;
   OperatorCommand command;
 };
+// The witness: the end of each action::ReadWitness and action::SwapWitness is one of these.
+struct WitnessAnswered {
+  Ticket ticket = 0;
+  WitnessReply reply;
+};
+/// No answer in time, or none that makes sense: a write may have been done, or may be done yet.
+struct WitnessSilent {
+  Ticket ticket = 0;
+  std::string why;
+};
+/// The fencing hook ended with status 0: the other host is off (R11).
+struct HookConfirmed {
+  Ticket ticket = 0;
+};
+struct HookFailed {
+  Ticket ticket = 0;
+  std::string why;
+};
+/// The last session that went on here with the other node's server has ended or moved (hard point 10).
+struct GuestsEnded {};
 }  // namespace event
 
 using Event = std::variant<event::Start, event::Stop, event::Tick, event::StoreFailed, event::StandbyFailed,
                            event::Stalled, event::PostmasterLost, event::PostmasterBack,
                            event::CopiesMayDiffer, event::InForce, event::SessionsEnded, event::LegsRefused,
                            event::BackendsEnded, event::PeerReported, event::PeerAsked, event::PeerAnswered,
-                           event::PeerSilent, event::RecordSeen, event::Ordered>;
+                           event::PeerSilent, event::RecordSeen, event::Ordered, event::WitnessAnswered,
+                           event::WitnessSilent, event::HookConfirmed, event::HookFailed, event::GuestsEnded>;
 
 /// What becomes of frontends; the same as `Service` of server-relay/keeper/floor.h.
 enum class Frontends { refuse, pass_on, wait, serve };
@@ -144,6 +173,9 @@ struct Grant {
   Frontends frontends = Frontends::refuse;
   bool outputs_held = true;
   bool mirrored = false;
+  /// Sessions that were here before go on with the standby's server alone, which is master now (hard point
+  /// 10): what its legs say is released.
+  bool guests = false;
   std::string refusal;
 
   friend bool operator==(const Grant&, const Grant&) = default;
@@ -214,10 +246,33 @@ struct Tell {
 };
 /// The clean stop is done: the process may exit.
 struct Stopped {};
+/// Read the pair's key, linearizably. event::WitnessAnswered, or WitnessSilent at the end of `patience`.
+struct ReadWitness {
+  Ticket ticket = 0;
+  Milliseconds patience{0};
+};
+/// Compare-and-swap of the pair's key, if its mod_revision is `expected` (0: there is no such key). Sent at
+/// most once or several times: that makes no difference.
+struct SwapWitness {
+  Ticket ticket = 0;
+  WitnessRecord record;
+  std::uint64_t expected = 0;
+  Milliseconds patience{0};
+};
+/// R5: until then (steady) output may be released; checked before every release. Only with a witness, where
+/// there is no right before the first of these.
+struct SetRight {
+  Milliseconds until{0};
+};
+/// Power the other host off; event::HookConfirmed only if that is certain.
+struct RunHook {
+  Ticket ticket = 0;
+};
 }  // namespace action
 
 using Action = std::variant<action::Record, action::SetGrant, action::EndSessions, action::RefuseLegsBelow,
                             action::EndLocalBackends, action::AskPeer, action::Greet, action::AnswerPeer,
-                            action::AnswerCommand, action::Tell, action::Stopped>;
+                            action::AnswerCommand, action::Tell, action::Stopped, action::ReadWitness,
+                            action::SwapWitness, action::SetRight, action::RunHook>;
 
 }  // namespace pgtandem

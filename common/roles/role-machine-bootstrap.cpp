@@ -88,14 +88,22 @@ void RoleMachine::on_step_bootstrap(const Event& event) {
     answer.target = other(settings_.self);
     answer_command(std::exchange(bootstrap_->begin, 0), std::move(answer));
   } else if (step_ == Step::mirroring && done<event::InForce>(event) != nullptr) {
-    Slot next = slot_;
-    next.sync = true;
-    store(std::move(next));
-    answer_done(bootstrap_->finish, "the standby is joined in epoch " + std::to_string(slot_.epoch));
-    bootstrap_.reset();
-    stale_reason_.clear();
-    enter(RoleState::master, "the standby was bootstrapped and joined");
+    if (!settings_.witness) return complete_join();
+    step_ = Step::recording;
+    RoleRecord role = role_of(slot_);
+    role.sync = true;
+    hand_.want(role);
   }
+}
+
+void RoleMachine::complete_join() {
+  Slot next = slot_;
+  next.sync = true;
+  store(std::move(next));
+  answer_done(bootstrap_->finish, "the standby is joined in epoch " + std::to_string(slot_.epoch));
+  bootstrap_.reset();
+  stale_reason_.clear();
+  enter(RoleState::master, "the standby was bootstrapped and joined");
 }
 
 bool RoleMachine::holds_lease(RequestId id, const std::string& lease) {
@@ -107,7 +115,8 @@ bool RoleMachine::holds_lease(RequestId id, const std::string& lease) {
 void RoleMachine::on_note_progress(const Event& event) {
   const auto& ordered = std::get<event::Ordered>(event);
   const auto& progress = std::get<command::BootstrapProgress>(ordered.command);
-  const bool ends = bootstrap_ && (step_ == Step::joining || step_ == Step::mirroring);
+  const bool ends =
+      bootstrap_ && (step_ == Step::joining || step_ == Step::mirroring || step_ == Step::recording);
   if (ends && bootstrap_->lease == progress.lease) return answer_done(ordered.id, {});
   if (!holds_lease(ordered.id, progress.lease)) return;
   bootstrap_->phase = progress.phase;
@@ -194,6 +203,7 @@ void RoleMachine::on_make_room(const Event& event) {
   const NodeReport& master = asked.request.report;
   if (const std::string why = objection_to_load(master); !why.empty())
     return answer_peer(asked.id, false, why);
+  if (claims_at_witness()) return on_refuse_peer(event);
   if (step_ == Step::taking_leave || stop_wanted_)
     return answer_peer(asked.id, false, "the relay is stopping");
   if (init_request_ != 0) return answer_peer(asked.id, false, "an init is under way");

@@ -1,5 +1,6 @@
 /// R2 and R10: losing the standby; the handshake after a stall (hard point 9); the own postmaster lost (R9).
 #include <algorithm>
+#include <utility>
 
 #include "common/roles/role-machine.h"
 
@@ -22,6 +23,7 @@ void RoleMachine::degrade(std::string reason) {
 }
 
 void RoleMachine::on_degrade(const Event& event) {
+  if (is_bound()) return;  // the standby's legs are all there is
   degrade(std::get<event::StandbyFailed>(event).reason);
 }
 
@@ -29,6 +31,13 @@ void RoleMachine::on_step_degrade(const Event& event) {
   if (step_ == Step::holding && done<event::InForce>(event) != nullptr) {
     if (!settings_.has_peer) return go_alone();
     step_ = Step::asking_peer;
+    if (settings_.witness) {
+      lone_generation_ = new_uuid_();
+      RoleRecord role = role_of(slot_);
+      role.generation = lone_generation_;
+      role.sync = false;
+      hand_.want(role);
+    }
     const Milliseconds left = settings_.standby_timeout - silent_for(now_.steady);
     return ask(AgreeDegrade{slot_.epoch, slot_.lineage.generation}, std::max(left, kLastAsk));
   }
@@ -40,6 +49,12 @@ void RoleMachine::on_step_degrade(const Event& event) {
     tell(TellLevel::warning, "peer-refused",
          "node " + peer_name() + " did not record that it is stale: " + answered->answer.why);
   }
+  const auto* agreed = std::get_if<event::PeerAnswered>(&event);
+  if ((settings_.witness || settings_.hook) && (agreed == nullptr || !agreed->answer.ok)) {
+    asked_ = 0;
+    if (settings_.witness) return;  // then its compare-and-swap, or nothing
+    return agreed == nullptr ? run_hook() : ask_consent_later();
+  }
   go_alone();
 }
 
@@ -47,7 +62,8 @@ void RoleMachine::go_alone() {
   Slot next = slot_;
   next.sync = false;
   next.clean = {};
-  next.lineage = slot_.lineage.next(new_uuid_());
+  const Uuid told = std::exchange(lone_generation_, Uuid{});
+  next.lineage = slot_.lineage.next(told.is_none() ? new_uuid_() : told);
   store(std::move(next));
   suspect_ = false;
   enter(RoleState::alone, stale_reason_);
@@ -56,7 +72,9 @@ void RoleMachine::go_alone() {
 }
 
 void RoleMachine::on_ask_again(const Event&) {
+  if (step_ == Step::running_hook) return;  // what is held is asked about again when it has ended
   asked_ = 0;
+  deadline_.reset();
   step_ = Step::holding;  // put in force once more: a thread that stood still may not have seen it
   awaited_ = put_in_force();
 }
@@ -64,6 +82,7 @@ void RoleMachine::on_ask_again(const Event&) {
 void RoleMachine::on_agree(const Event& event) {
   const auto& asked = std::get<event::PeerAsked>(event);
   const auto& body = std::get<AgreeDegrade>(asked.request.body);
+  if (claims_at_witness()) return on_refuse_peer(event);
   if (slot_.epoch > body.epoch) {
     return answer_peer(asked.id, false,
                        "node " + self_name() + " knows the later epoch " + std::to_string(slot_.epoch));
@@ -79,14 +98,18 @@ void RoleMachine::on_check_standby(const Event&) {
                     kinship(standby) == Kinship::same &&
                     (standby.state == RoleState::standby || standby.state == RoleState::recover ||
                      standby.state == RoleState::candidate);
-  if (!fits)
-    degrade("node " + peer_name() + " says that it is " + std::string(to_string(standby.state)) +
-            " and not joined");
+  if (!fits) {
+    return degrade("node " + peer_name() + " says that it is " + std::string(to_string(standby.state)) +
+                   " and not joined");
+  }
+  if (settings_.hand_over && !postmaster_ok_ && standby_can_take_over()) {
+    hand_over("the postmaster of node " + self_name() + " is lost");
+  }
 }
 
 void RoleMachine::on_check_joined(const Event&) {
   const NodeReport& master = *peer_.report;
-  if (!master.initialised) return;
+  if (!master.initialised || take_up_offer(master)) return;
   const Kinship kin = kinship(master);
   // R3: this node has recorded that it is joined, and the master is about to.
   if (master.bootstrapping && master.epoch == slot_.epoch && kin == Kinship::same) return;
@@ -135,7 +158,7 @@ bool RoleMachine::step_stall(const Event& event) {
   if (!is_answer(stall_.hello, event)) return false;
   stall_ = {};
   const bool silent = std::holds_alternative<event::PeerSilent>(event);
-  if (silent && slot_.sync)
+  if (silent && slot_.sync && !is_bound())
     degrade("node " + peer_name() + " did not answer after this relay had stood still");
   return true;
 }
@@ -151,6 +174,9 @@ void RoleMachine::on_check_failed(const Event& event) {
 /// Only new frontends are held: whether sessions live on is for their own legs to tell. (Later the standby's
 /// legs take over here, hard point 10.)
 void RoleMachine::on_hold_frontends(const Event&) {
+  if (settings_.hand_over && state_ == RoleState::master && standby_can_take_over()) {
+    return hand_over("the postmaster of node " + self_name() + " is lost: " + postmaster_why_);
+  }
   tell(TellLevel::error, "postmaster-lost", postmaster_refusal());
 }
 

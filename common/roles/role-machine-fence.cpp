@@ -24,6 +24,8 @@ void RoleMachine::fence(std::string reason) {
 }
 
 void RoleMachine::on_fence_by_epoch(const Event& event) {
+  const auto& report = peer_.report;
+  if (is_bound() && report && report->active() && report->epoch == handed_epoch_) return become_guest_host();
   Epoch epoch = 0;
   if (const auto* seen = std::get_if<event::RecordSeen>(&event)) epoch = seen->record.epoch;
   if (peer_.report) epoch = std::max({epoch, peer_.report->epoch, peer_.report->highest_seen});
@@ -143,7 +145,9 @@ bool RoleMachine::may_fence(const NodeReport& asker) const {
 void RoleMachine::on_confirm(const Event& event) {
   const auto& asked = std::get<event::PeerAsked>(event);
   const RoleRecord& claim = std::get<FenceYourself>(asked.request.body).claim;
-  if (!may_fence(asked.request.report) || claim.epoch <= slot_.epoch) return on_refuse_peer(event);
+  if (!may_fence(asked.request.report) || claim.epoch <= slot_.epoch || claims_at_witness()) {
+    return on_refuse_peer(event);
+  }
   if (found_ == SlotsFound::usable) {
     Slot next = slot_;
     next.highest_seen = std::max(next.highest_seen, claim.epoch);

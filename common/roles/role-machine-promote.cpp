@@ -33,17 +33,27 @@ void RoleMachine::on_stand(const Event& event) {
     take_up(next_epoch(), false, slot_.sync, "promoted by the operator");
     return answer_done(id, "master of epoch " + std::to_string(slot_.epoch));
   }
-  candidacy_ = {id, std::get<command::Promote>(ordered.command), state_, reason_, 0, new_uuid_()};
+  begin_candidacy(std::get<command::Promote>(ordered.command), id);
   enter(RoleState::candidate, "the operator's promote");
   step_ = Step::finding_peer;
   const bool long_silent = silent_for(now_.steady) >= settings_.standby_timeout;
   ask(Hello{}, long_silent ? kShortAsk : settings_.standby_timeout);
 }
 
+void RoleMachine::begin_candidacy(command::Promote words, RequestId request) {
+  candidacy_ = {};
+  candidacy_.request = request;
+  candidacy_.words = std::move(words);
+  candidacy_.from = state_;
+  candidacy_.from_reason = reason_;
+  candidacy_.generation = new_uuid_();
+}
+
 void RoleMachine::on_step_promotion(const Event& event) {
   const auto* answered = std::get_if<event::PeerAnswered>(&event);
   if (answered != nullptr || std::holds_alternative<event::PeerSilent>(event)) {
     if (!is_answer(asked_, event)) return;
+    if (candidacy_.over == Over::drained) return step_drained(event);
     asked_ = 0;
     if (step_ == Step::finding_peer) return answered != nullptr ? found_peer(*peer_.report) : found_silence();
     if (step_ == Step::asking_consent && answered == nullptr) return found_silence();
@@ -54,7 +64,7 @@ void RoleMachine::on_step_promotion(const Event& event) {
     if (!answered->answer.ok) {
       return fall_back("node " + peer_name() + " refused: " + answered->answer.why, "see `pgtandem status`");
     }
-    return begin_takeover();
+    return clear_way(true);
   }
   if (step_ == Step::refusing_legs && done<event::LegsRefused>(event) != nullptr) {
     step_ = Step::clearing_backends;
@@ -63,7 +73,13 @@ void RoleMachine::on_step_promotion(const Event& event) {
   }
   const auto* ended = done<event::BackendsEnded>(event);
   if (step_ != Step::clearing_backends || ended == nullptr) return;
+  if (ended->ok && settings_.witness) {
+    step_ = Step::confirming;
+    awaited_ = 0;
+    return hand_.want(candidacy_.claim);
+  }
   if (ended->ok) return finish_takeover();
+  stand_after_ = now_.steady + settings_.standby_timeout;
   fall_back("it could not be seen that the backends of the old master's sessions here have ended: " +
                 ended->why_not,
             "check [service] and the postmaster " + settings_.postmaster + ", then promote again");
@@ -129,7 +145,24 @@ void RoleMachine::found_silence() {
                      silent_since());
   }
   candidacy_.epoch = next_epoch();
-  begin_takeover();
+  clear_way(false);
+}
+
+/// With a witness its compare-and-swap comes first (R4), whatever was said about the other node.
+void RoleMachine::clear_way(bool cleared) {
+  if (!settings_.witness) return begin_takeover();
+  if (!hand_.trusted()) {
+    return fall_back(
+        "the witness does not answer as it should" + (witness_flaw_.empty() ? "" : ": " + witness_flaw_),
+        "mend it, or take it out of the configuration of both nodes");
+  }
+  if (!cleared && !may_overrule()) {
+    return fall_back("the witness has not yet seen node " + peer_name() + " silent for a whole term",
+                     "promote again in a few seconds", silent_since());
+  }
+  candidacy_.cleared = cleared;
+  deadline_ = now_.steady + settings_.takeover_timeout;
+  claim_takeover();
 }
 
 std::string RoleMachine::loss_text() const {
@@ -180,10 +213,15 @@ void RoleMachine::fall_back(std::string text, std::string what_to_do, std::strin
   answer.what_to_do = std::move(what_to_do);
   answer.accept_loss_since = std::move(accept_loss_since);
   answer_command(std::exchange(candidacy_.request, 0), std::move(answer));
-  enter(candidacy_.from, candidacy_.from_reason);
+  // What the witness has as this node's is not given back: the record decides anew.
+  const bool written = settings_.witness && candidacy_.claim.epoch != 0 && witnessed() != nullptr &&
+                       *witnessed() == candidacy_.claim;
+  candidacy_.claim = {};
+  enter(written ? RoleState::recover : candidacy_.from, candidacy_.from_reason);
 }
 
 void RoleMachine::on_give_way(const Event& event) {
+  if (claims_at_witness()) return on_note_epoch(event);  // the witness says who was first
   fall_back("a later epoch was seen during the promotion", "see `pgtandem status` of both nodes");
   if (state_ == RoleState::standby) return on_not_certain(event);
   on_note_epoch(event);
@@ -191,6 +229,7 @@ void RoleMachine::on_give_way(const Event& event) {
 
 /// The other node is alive as master, and goes on without this one.
 void RoleMachine::on_agree_and_give_way(const Event& event) {
+  if (claims_at_witness() || step_ == Step::running_hook) return on_refuse_peer(event);
   fall_back("node " + peer_name() + " is alive as master and goes on without this node",
             "see `pgtandem status`");
   on_agree(event);

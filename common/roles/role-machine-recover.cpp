@@ -37,6 +37,7 @@ void RoleMachine::on_begin(const Event& event) {
 
 void RoleMachine::begin_usable() {
   was_clean_ = slot_.clean;
+  if (settings_.witness) hand_.begin(slot_.witness, slot_.witness_revision);
   Slot next = slot_;
   next.clean = {};  // counts for this start alone, and only if nothing goes wrong in it
   store(std::move(next));
@@ -98,7 +99,7 @@ void RoleMachine::decide_with_active(const NodeReport& peer) {
 }
 
 void RoleMachine::decide_with_idle(const NodeReport& peer) {
-  if (may_claim(peer)) return claim(peer);
+  if (may_claim(peer)) return now_.steady < yield_until_ ? void() : claim(peer);
   if (slot_.fenced) return set_reason("this node was fenced");
   set_reason("node " + peer_name() + " is " + std::string(to_string(peer.state)) +
              "; waiting for it to become master");
@@ -140,13 +141,21 @@ void RoleMachine::become_split(std::string reason) {
 }
 
 void RoleMachine::claim(const NodeReport&) {
+  const bool clean = slot_.sync && was_clean_ == slot_.lineage.generation;
+  // The witness arbitrates; the other node's promise is of use only where it stays joined, or where the pair
+  // is new to the witness.
+  if (settings_.witness) {
+    const RoleRecord* role = witnessed();
+    const bool mine = role != nullptr ? names_me(*role) && clean : hand_.trusted() && slot_.witness.is_none();
+    if (!mine || !postmaster_ok_ || now_.steady < promised_until_) return;
+  }
   step_ = Step::asking_promise;
   claimed_ = next_epoch();
-  const bool clean = slot_.sync && was_clean_ == slot_.lineage.generation;
   ask(AskPromise{claimed_, clean ? was_clean_ : Uuid{}, false, false}, settings_.standby_timeout);
 }
 
 void RoleMachine::on_step_claim(const Event& event) {
+  if (step_yielded(event)) return;
   if (!is_answer(asked_, event)) return;
   asked_ = 0;
   const Step step = std::exchange(step_, Step::none);
@@ -166,10 +175,10 @@ void RoleMachine::on_step_claim(const Event& event) {
     first.master = first.data_node = settings_.self;
     first.lineage = {candidacy_.generation, {}};
     first.sync = first.eligible = true;
-    store(std::move(first));
-    answer_done(request, "node " + self_name() + " is master of epoch " + std::to_string(claimed_) +
-                             ", node " + peer_name() + " is taken as equal by the operator's word");
-    return enter(RoleState::master, "initialised; the standby is taken as equal by the operator's word");
+    return begin_claim({std::move(first), RoleState::master,
+                        "initialised; the standby is taken as equal by the operator's word", request,
+                        "node " + self_name() + " is master of epoch " + std::to_string(claimed_) +
+                            ", node " + peer_name() + " is taken as equal by the operator's word"});
   }
   if (answered == nullptr || !answered->answer.ok) {
     // Asked again at the next heartbeat.
@@ -195,14 +204,11 @@ void RoleMachine::take_up(Epoch epoch, bool clean, bool new_generation, std::str
   next.fenced = next.split = false;
   next.clean = {};
   if (new_generation) next.lineage = slot_.lineage.next(new_uuid_());
-  store(std::move(next));
-  refuse_legs(epoch);
-  suspect_ = false;
-  if (!clean) stale_reason_ = reason;
-  enter(clean ? RoleState::master : RoleState::alone, std::move(reason));
+  begin_claim({std::move(next), clean ? RoleState::master : RoleState::alone, std::move(reason), 0, {}});
 }
 
 std::string RoleMachine::objection_to(const AskPromise& ask, const NodeReport& asker) const {
+  if (claims_at_witness()) return "node " + self_name() + " is claiming an epoch at the witness";
   if (found_ != SlotsFound::usable) {
     return ask.by_operator ? "" : "node " + self_name() + " has no usable state and knows no history";
   }
@@ -266,6 +272,7 @@ void RoleMachine::on_promise(const Event& event) {
 void RoleMachine::on_follow(const Event&) {
   const NodeReport& peer = *peer_.report;
   if (!peer.active() || peer.epoch < slot_.epoch) return;
+  if (peer.epoch != slot_.epoch) end_guests();
   Slot next = slot_;
   adopt_record(next, peer);
   if (next != slot_) store(std::move(next));
@@ -281,7 +288,7 @@ void RoleMachine::on_check_given_up(const Event&) {
 }
 
 void RoleMachine::on_give_up(const Event& event) {
-  if (state_ != RoleState::split && !unrelated_) return on_refuse(event);
+  if ((state_ != RoleState::split && !unrelated_) || step_ == Step::claiming) return on_refuse(event);
   Slot next = slot_;
   next.lineage = {};
   next.master = next.data_node = other(settings_.self);
@@ -311,6 +318,13 @@ void RoleMachine::on_init(const Event& event) {
                               std::to_string(peer_.report->epoch) + ", so this is no first start",
                           "make node " + peer_name() + " master, then `pgtandem bootstrap` onto this one");
   }
+  if (settings_.witness && (!hand_.trusted() || hand_.record())) {
+    return answer_refused(
+        ordered.id,
+        hand_.trusted() ? "the witness holds a record of this pair, so this is no first start"
+                        : "the witness does not answer as it should",
+        hand_.trusted() ? "make the node that it names master" : "mend it, then repeat the command");
+  }
   claimed_ = next_epoch();
   if (init.standby_is_equal) {
     candidacy_.generation = new_uuid_();
@@ -321,8 +335,11 @@ void RoleMachine::on_init(const Event& event) {
   Slot first = fresh_slot();
   first.lineage = {};
   slot_ = std::move(first);
+  const std::string done = "node " + self_name() + " is master of epoch " + std::to_string(claimed_);
   take_up(claimed_, false, true, "initialised; the standby must be bootstrapped");
-  answer_done(ordered.id, "node " + self_name() + " is master of epoch " + std::to_string(claimed_));
+  if (step_ != Step::claiming) return answer_done(ordered.id, done);
+  claim_.request = ordered.id;
+  claim_.done = done;
 }
 
 void RoleMachine::on_first_join(const Event& event) {

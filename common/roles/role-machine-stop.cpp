@@ -53,7 +53,7 @@ void RoleMachine::on_step_leave(const Event& event) {
 
 void RoleMachine::on_drain(const Event&) {
   stop_wanted_ = true;
-  if (state_ == RoleState::draining && drain_for_ == DrainFor::stop) return;
+  if (state_ == RoleState::draining && (drain_for_ == DrainFor::stop || is_bound())) return;
   drain_to_stop();
 }
 
@@ -79,6 +79,7 @@ void RoleMachine::on_drain_for_peer(const Event& event) {
 
 void RoleMachine::on_stop_together(const Event& event) {
   const auto& asked = std::get<event::PeerAsked>(event);
+  if (drain_for_ == DrainFor::hand_over || drain_for_ == DrainFor::switchover) return on_not_joined(event);
   if (step_ != Step::ending_sessions) return answer_peer(asked.id, true, {}, !slot_.clean.is_none());
   answer_leaving(false);  // an earlier asking, whose asker no longer waits
   leaving_request_ = asked.id;
@@ -86,7 +87,7 @@ void RoleMachine::on_stop_together(const Event& event) {
 }
 
 void RoleMachine::on_step_drain(const Event& event) {
-  if (step_stall(event)) return;
+  if (step_stall(event) || step_switch(event)) return;
   if (const auto* ended = done<event::SessionsEnded>(event);
       ended != nullptr && step_ == Step::ending_sessions) {
     awaited_ = 0;

@@ -29,7 +29,7 @@ std::string lower(std::string_view text) {
 }  // namespace
 
 RoleMachine::RoleMachine(MachineSettings settings, std::function<Uuid()> new_uuid)
-    : settings_(std::move(settings)), new_uuid_(std::move(new_uuid)), boot_(new_uuid_()) {}
+    : settings_(std::move(settings)), new_uuid_(std::move(new_uuid)), boot_(new_uuid_()), hand_(boot_) {}
 
 // In the order of Reaction.
 RoleMachine::Handler RoleMachine::handler_of(Reaction reaction) {
@@ -103,7 +103,23 @@ RoleMachine::Handler RoleMachine::handler_of(Reaction reaction) {
                                                                 &M::on_join_again,
                                                                 &M::on_drop_load,
                                                                 &M::on_acknowledge,
-                                                                &M::on_refuse};
+                                                                &M::on_refuse,
+                                                                &M::on_note_witness,
+                                                                &M::on_claim_by_record,
+                                                                &M::on_watch_record,
+                                                                &M::on_step_candidate,
+                                                                &M::on_renew,
+                                                                &M::on_fence_by_time,
+                                                                &M::on_take_over_by_term,
+                                                                &M::on_freeze,
+                                                                &M::on_stand_by_hook,
+                                                                &M::on_step_hook,
+                                                                &M::on_degrade_again,
+                                                                &M::on_candidate_time,
+                                                                &M::on_guests_ended,
+                                                                &M::on_take_over,
+                                                                &M::on_take_over_again,
+                                                                &M::on_switch_over};
   return kHandlers[std::size_t(reaction)];
 }
 
@@ -126,9 +142,11 @@ std::vector<Action> RoleMachine::handle(Now now, const Event& event) {
     found_before_ = found_;
   }
   take(event);
+  attend();
   // A stop waits only for what an active node, or a standby taking its leave, still has to settle.
   const bool settling = is_active(state_) || (state_ == RoleState::standby && step_ == Step::taking_leave);
   if (stop_wanted_ && !settling) leave();
+  tell_right();
   update_grant();
   return std::move(actions_);
 }
@@ -138,8 +156,10 @@ void RoleMachine::perform(EventKind kind, const Event& event) {
 }
 
 void RoleMachine::take(const Event& event) {
-  if (const auto* reported = std::get_if<event::PeerReported>(&event))
-    return see_report(reported->report, event);
+  if (const auto* reported = std::get_if<event::PeerReported>(&event)) {
+    see_report(reported->report, event);
+    return take_promise(*reported);
+  }
   if (const auto* asked = std::get_if<event::PeerAsked>(&event)) {
     const NodeReport& sender = asked->request.report;
     if (sender.cluster != settings_.cluster || sender.node != other(settings_.self) || !settings_.has_peer) {
@@ -148,7 +168,7 @@ void RoleMachine::take(const Event& event) {
     }
     if (!begun_) return answer_peer(asked->id, false, "the relay of node " + self_name() + " is starting");
     see_report(sender, event);
-    if (std::holds_alternative<Hello>(asked->request.body)) return answer_peer(asked->id, true, {});
+    if (std::holds_alternative<Hello>(asked->request.body)) return answer_hello(asked->id, sender);
     return perform(kind_of(event), event);
   }
   if (const auto* answered = std::get_if<event::PeerAnswered>(&event)) {
@@ -160,6 +180,10 @@ void RoleMachine::take(const Event& event) {
       perform(EventKind::higher_epoch, event);
     return answer_done(seen->id, "the highest epoch known here is " + std::to_string(slot_.highest_seen));
   }
+  if (const auto* answered = std::get_if<event::WitnessAnswered>(&event))
+    return hear_witness(*answered, event);
+  if (const auto* silent = std::get_if<event::WitnessSilent>(&event))
+    hand_.silent(now_.steady, silent->ticket);
   if (std::holds_alternative<event::Stalled>(event))
     peer_.silent_from = now_.steady;  // the silence may be our own
   if (const auto* lost = std::get_if<event::PostmasterLost>(&event)) {
@@ -179,7 +203,11 @@ void RoleMachine::see_report(const NodeReport& report, const Event& event) {
       peer_.report && peer_.report->boot == report.boot && peer_.report->sequence >= report.sequence;
   if (!overtaken) peer_.report = report;
   const Epoch known = std::max(report.epoch, report.highest_seen);
-  if (is_active(state_) && known > slot_.epoch) return perform(EventKind::higher_epoch, event);
+  // What the standby has used up by saying no to a hand-over is no epoch of anybody.
+  const bool refused_offer = report.epoch <= slot_.epoch && known <= handed_epoch_;
+  if (is_active(state_) && known > slot_.epoch && !refused_offer) {
+    return perform(EventKind::higher_epoch, event);
+  }
   if (known > slot_.highest_seen && found_ == SlotsFound::usable) {
     Slot next = slot_;
     next.highest_seen = known;
@@ -200,6 +228,16 @@ void RoleMachine::enter(RoleState next, std::string reason) {
   if (init_request_ != 0) {
     answer_refused(std::exchange(init_request_, 0), "the init has ended: " + reason, "see `pgtandem status`");
   }
+  if (candidacy_.invitation != 0 && next != RoleState::candidate) {
+    answer_peer(std::exchange(candidacy_.invitation, 0), false, reason);
+  }
+  if (claim_.request != 0) {
+    answer_refused(std::exchange(claim_.request, 0), "the init has ended: " + reason,
+                   "see `pgtandem status`");
+  }
+  if (switch_request_ != 0) end_switch(next, reason);
+  if (next != RoleState::stale) end_guests();
+  hand_.drop_want();
   state_ = next;
   step_ = Step::none;
   reason_ = std::move(reason);
@@ -216,6 +254,10 @@ void RoleMachine::enter(RoleState next, std::string reason) {
 
 void RoleMachine::store(Slot next) {
   next.highest_seen = std::max(next.highest_seen, next.epoch);
+  if (settings_.witness && hand_.trusted()) {
+    next.witness = hand_.identity();
+    next.witness_revision = hand_.revision();
+  }
   slot_ = std::move(next);
   found_ = SlotsFound::usable;
   actions_.push_back(action::Record{slot_});
@@ -299,6 +341,7 @@ bool RoleMachine::is_answer(Ticket ticket, const Event& event) {
 Epoch RoleMachine::next_epoch() const {
   Epoch highest = std::max(slot_.epoch, slot_.highest_seen);
   if (peer_.report) highest = std::max({highest, peer_.report->epoch, peer_.report->highest_seen});
+  if (const RoleRecord* role = witnessed()) highest = std::max(highest, role->epoch);
   return settings_.has_peer ? next_epoch_of(settings_.self, highest) : highest + 1;
 }
 
@@ -331,6 +374,7 @@ NodeReport RoleMachine::report() {
   report.eligible = slot_.eligible;
   report.bootstrapping = bootstrap_.has_value();
   report.postmaster_ok = postmaster_ok_;
+  report.guests = guests_;
   return report;
 }
 
@@ -350,25 +394,32 @@ Grant RoleMachine::wanted_grant() const {
   Grant grant;
   grant.epoch = slot_.epoch;
   grant.mirrored = is_active(state_) && slot_.sync;
-  grant.outputs_held = !is_active(state_) || state_ == RoleState::degrading || stall_.on;
+  grant.guests = guests_;
+  const bool handing_over = state_ == RoleState::draining && drain_for_ == DrainFor::hand_over;
+  grant.outputs_held =
+      (!is_active(state_) && !guests_) || state_ == RoleState::degrading || stall_.on || handing_over;
   switch (state_) {
     case RoleState::stale:
     case RoleState::bootstrap:
     case RoleState::standby:
-      if (peer_is_active_and_heard(now_.steady)) grant.frontends = Frontends::pass_on;
+      if (peer_is_active_and_heard(now_.steady)) {
+        grant.frontends = Frontends::pass_on;
+      } else if (guests_) {
+        grant.frontends = Frontends::wait;
+      }
       break;
     case RoleState::candidate:
     case RoleState::degrading:
       grant.frontends = Frontends::wait;
       break;
     case RoleState::draining:
-      grant.frontends = drain_for_ == DrainFor::peer ? Frontends::wait : Frontends::refuse;
+      grant.frontends = drain_for_ == DrainFor::stop ? Frontends::refuse : Frontends::wait;
       break;
     case RoleState::master:
     case RoleState::alone: {
       const bool copying = bootstrap_ && step_ != Step::none && step_ != Step::inviting;
       const bool pause = stall_.on || copying;
-      if (step_ == Step::mirroring) grant.mirrored = true;
+      if (step_ == Step::mirroring || step_ == Step::recording) grant.mirrored = true;
       if (pause || (!postmaster_ok_ && now_.steady < postmaster_patience_)) {
         grant.frontends = Frontends::wait;
       } else {
@@ -394,6 +445,10 @@ std::optional<Milliseconds> RoleMachine::wake_at() const {
   if (grant_ && grant_->frontends == Frontends::pass_on)
     also(peer_.silent_from + 2 * settings_.standby_timeout);
   if (state_ == RoleState::bootstrap) also(peer_.silent_from + kBootstrapLease);
+  if (begun_ && !stopped_) {
+    if (const auto at = settings_.witness ? witness_wake() : std::nullopt) also(*at);
+    if (watches_silence()) also(silence_limit());
+  }
   return wake;
 }
 

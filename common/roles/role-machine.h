@@ -10,6 +10,7 @@
 
 #include "common/roles/role-events.h"
 #include "common/roles/role-table.h"
+#include "common/roles/witness-hand.h"
 
 namespace pgtandem {
 
@@ -21,8 +22,14 @@ struct MachineSettings {
   Milliseconds standby_timeout{2000};
   Milliseconds stop_timeout{5000};
   Milliseconds takeover_timeout{10000};
-  std::string state_dir;   ///< for texts
-  std::string postmaster;  ///< for texts: "127.0.0.1:5433"
+  bool witness = false;           ///< R4 to R6; only with a peer
+  bool hook = false;              ///< R11; only with a peer and without a witness
+  bool hand_over = false;         ///< hard point 10: sessions can go on with the standby's server
+  Milliseconds term{3000};        ///< R5
+  Milliseconds guard{300};        ///< R5: the right ends so much before the term
+  Milliseconds hook_wait{10000};  ///< R11: how long the standby waits before its hook
+  std::string state_dir;          ///< for texts
+  std::string postmaster;         ///< for texts: "127.0.0.1:5433"
 };
 
 /// What is known of the other node.
@@ -70,6 +77,15 @@ class RoleMachine {
   bool initialised() const { return found_ == SlotsFound::usable; }
   const PeerView& peer() const { return peer_; }
   bool postmaster_ok() const { return postmaster_ok_; }
+  /// R5: steady; only with a witness, and while the node is active.
+  Milliseconds right_until() const { return right_until_; }
+  bool guests() const { return guests_; }
+  /// What the witness holds, as far as this node trusts it; only with a witness.
+  std::optional<WitnessRecord> at_witness() const {
+    return hand_.trusted() ? hand_.record() : std::optional<WitnessRecord>();
+  }
+  /// Why the witness gives no authority, or nothing.
+  const std::string& witness_flaw() const { return witness_flaw_; }
   bool forked() const { return fork_alarm_ || state_ == RoleState::split; }
   /// R1 waits for the standby.
   bool joined() const;
@@ -105,10 +121,19 @@ class RoleMachine {
     inviting,
     loading,
     joining,
-    mirroring,  // ALONE
-    rewriting,  // FENCED
+    mirroring,     // ALONE
+    rewriting,     // FENCED
+    claiming,      // RECOVER, CANDIDATE: at the witness
+    confirming,    // CANDIDATE: once more, when the way is clear
+    recording,     // ALONE: sync=true, at the witness
+    running_hook,  // CANDIDATE, DEGRADING
+    handing_over,
+    naming_peer,  // DRAINING
   };
-  enum class DrainFor { stop, peer };
+  enum class DrainFor { stop, peer, hand_over, switchover };
+  /// Whose idea a candidacy was: an operator's, or that of time; the master's, which hands over; the drained
+  /// master's.
+  enum class Over { nobody, invited, drained };
   struct Stall {
     bool on = false;
     Ticket in_force = 0;
@@ -121,6 +146,20 @@ class RoleMachine {
     std::string from_reason;
     Epoch epoch = 0;
     Uuid generation;
+    Over over = Over::nobody;
+    bool cleared = false;      ///< the other node has given way: what it wrote before may be overruled
+    RequestId invitation = 0;  ///< of the peer
+    RoleRecord claim;          ///< for the witness
+    Uuid clean;                ///< of a drained master
+    Milliseconds until{0};     ///< steady: how long a drained master is asked
+  };
+  /// A role that is taken up in RECOVER as soon as the witness, if there is one, has it.
+  struct Claim {
+    Slot next;
+    RoleState to = RoleState::alone;
+    std::string reason;
+    RequestId request = 0;  ///< of an init
+    std::string done;       ///< its answer
   };
   using Handler = void (RoleMachine::*)(const Event&);
   static Handler handler_of(Reaction reaction);
@@ -175,6 +214,8 @@ class RoleMachine {
   void claim(const NodeReport& peer);
   void on_step_claim(const Event&);
   void take_up(Epoch epoch, bool clean, bool new_generation, std::string reason);
+  void begin_claim(Claim claim);
+  void complete_claim();
   void on_promise(const Event&);
   std::string objection_to(const AskPromise& ask, const NodeReport& asker) const;
   Uuid clean_generation() const { return slot_.clean.is_none() ? was_clean_ : slot_.clean; }
@@ -214,6 +255,8 @@ class RoleMachine {
   void ask_to_fence();
   std::string loss_text() const;
   void ask_consent(const NodeReport& peer);
+  void begin_candidacy(command::Promote words, RequestId request);
+  void clear_way(bool cleared);
   void begin_takeover();
   void finish_takeover();
   void fall_back(std::string text, std::string what_to_do, std::string accept_loss_since = {});
@@ -260,6 +303,7 @@ class RoleMachine {
   void on_invite(const Event&);
   void invite();
   void on_step_bootstrap(const Event&);
+  void complete_join();
   void load();
   void on_note_progress(const Event&);
   void on_finish_load(const Event&);
@@ -278,6 +322,77 @@ class RoleMachine {
   void on_join_again(const Event&);
   void on_drop_load(const Event&);
   void on_acknowledge(const Event&);
+
+  // role-machine-witness.cpp
+  void attend();
+  void ask_witness();
+  void hear_witness(const event::WitnessAnswered& answered, const Event& event);
+  void note_flaw(const std::string& flaw);
+  void take_promise(const event::PeerReported& reported);
+  void answer_hello(RequestId id, const NodeReport& asker);
+  void tell_right();
+  Milliseconds term_with_margin() const;
+  RoleRecord role_of(const Slot& slot) const;
+  bool names_me(const RoleRecord& role) const;
+  const RoleRecord* witnessed() const;
+  std::optional<RoleRecord> renewal() const;
+  bool claims_at_witness() const;
+  bool reads_witness() const;
+  std::optional<Milliseconds> witness_wake() const;
+  void on_note_witness(const Event&);
+  void on_claim_by_record(const Event&);
+  void stand_by_record(const RoleRecord& role);
+  void step_claiming(const Event&);
+  bool may_take_over() const;
+  bool is_entitled() const;
+  Milliseconds take_over_at() const;
+  void on_take_over_by_term(const Event&);
+  void stand_alone(std::string reason);
+  void on_watch_record(const Event&);
+  void claim_takeover();
+  bool may_overrule() const;
+  void on_step_candidate(const Event&);
+  void takeover_refused();
+  void on_renew(const Event&);
+  bool is_named();
+  void fence_by_witness();
+  void on_fence_by_time(const Event&);
+
+  // role-machine-hook.cpp
+  Milliseconds silence_limit() const;
+  bool watches_silence() const;
+  void on_freeze(const Event&);
+  void on_stand_by_hook(const Event&);
+  void run_hook();
+  void on_step_hook(const Event&);
+  void ask_consent_later();
+  void on_degrade_again(const Event&);
+
+  // role-machine-switch.cpp
+  bool standby_can_take_over() const;
+  void on_switch_over(const Event&);
+  void hand_over(std::string reason);
+  bool is_bound() const;
+  bool step_switch(const Event&);
+  void stay_master(std::string reason);
+  void become_guest_host();
+  void on_guests_ended(const Event&);
+  void end_guests();
+  void end_switch(RoleState next, const std::string& reason);
+  void step_yield(const Event&);
+  void yield_drained(bool clean);
+  bool step_yielded(const Event&);
+  bool take_up_offer(const NodeReport& peer);
+  void on_take_over(const Event&);
+  void refuse_take_over(RequestId id, const TakeOver& body);
+  void on_take_over_again(const Event&);
+  void take_over_invited(RequestId id, Epoch epoch);
+  void finish_invited();
+  void take_over_drained();
+  void ask_drained();
+  void step_drained(const Event&);
+  void finish_drained();
+  void on_candidate_time(const Event&);
 
   // role-texts.cpp
   void on_ignored(const Event&) {}
@@ -336,6 +451,22 @@ class RoleMachine {
   RequestId init_request_ = 0;
   RequestId clear_request_ = 0;  ///< of the peer: bootstrap_begin, waiting for local backends to end
   std::optional<BootstrapView> bootstrap_;
+
+  WitnessHand hand_;
+  WitnessHand::Heard heard_ = WitnessHand::Heard::nothing;
+  std::string witness_flaw_;
+  Milliseconds right_until_{0};     ///< R5, R6; steady
+  Milliseconds right_told_{0};      ///< the last action::SetRight
+  Milliseconds promised_until_{0};  ///< R6: steady; no takeover by this node before
+  Milliseconds stand_after_{0};     ///< steady: the next takeover of its own accord
+  Claim claim_;
+  Uuid lone_generation_;  ///< the one to go on alone with, already told to the witness
+
+  Epoch handed_epoch_ = 0;  ///< the standby was asked to take it
+  Uuid handed_generation_;
+  bool guests_ = false;
+  RequestId switch_request_ = 0;
+  Milliseconds yield_until_{0};  ///< steady: a drained master does not claim before
 };
 
 /// "2026-01-31T12:00:00Z" for milliseconds since 1970.

@@ -16,8 +16,8 @@ std::array<Row, kEventKinds> make_table() {
     // RECOVER, STALE, BOOTSTRAP, STANDBY, CANDIDATE, MASTER, DEGRADING, ALONE, DRAINING, FENCED, SPLIT
     /* start */ {begin, ignored, ignored, ignored, ignored, ignored, ignored, ignored, ignored, ignored, ignored},
     /* stop */ {leave, leave, leave, ask_leave, leave, drain, stop_later, drain, drain, leave, leave},
-    /* tick */ {check_time, check_time, check_load, check_time, ignored,
-        check_time, ignored, check_lease, check_return, write_again, check_time},
+    /* tick */ {check_time, check_time, check_load, check_time, candidate_time,
+        check_time, degrade_again, check_lease, check_return, write_again, check_time},
     /* store_failed */ {fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable,
         fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable, fence_unwritable},
     /* standby_failed */ {ignored, ignored, ignored, ignored, ignored,
@@ -71,6 +71,26 @@ std::array<Row, kEventKinds> make_table() {
         refuse, refuse, finish_load, refuse, refuse, refuse},
     /* bootstrap_abort */ {refuse, refuse, refuse, refuse, refuse,
         refuse, refuse, abort_load, refuse, refuse, refuse},
+    /* take_over */ {refuse_peer, refuse_peer, refuse_peer, take_over, take_over_again,
+        take_over_again, take_over_again, take_over_again, take_over_again, refuse_peer, refuse_peer},
+    /* switchover */ {refuse, refuse, refuse, refuse, refuse,
+        switch_over, refuse, refuse, refuse, refuse, refuse},
+    /* witness_answer */ {claim_by_record, note_witness, note_witness, watch_record, step_candidate,
+        renew, renew, renew, renew, note_witness, note_witness},
+    /* witness_silent */ {note_witness, note_witness, note_witness, note_witness, note_witness,
+        note_witness, note_witness, note_witness, note_witness, note_witness, note_witness},
+    /* right_expired */ {ignored, ignored, ignored, ignored, ignored,
+        fence_by_time, fence_by_time, fence_by_time, fence_by_time, ignored, ignored},
+    /* term_over */ {ignored, ignored, ignored, take_over_by_term, ignored,
+        ignored, ignored, ignored, ignored, ignored, ignored},
+    /* long_silence */ {ignored, ignored, ignored, stand_by_hook, ignored,
+        freeze, ignored, ignored, ignored, ignored, ignored},
+    /* hook_confirmed */ {ignored, ignored, ignored, ignored, step_hook,
+        ignored, step_hook, ignored, ignored, ignored, ignored},
+    /* hook_failed */ {ignored, ignored, ignored, ignored, step_hook,
+        ignored, step_hook, ignored, ignored, ignored, ignored},
+    /* guests_ended */ {ignored, guests_ended, ignored, ignored, ignored,
+        ignored, ignored, ignored, ignored, ignored, ignored},
   }};
 }
 // clang-format on
@@ -111,7 +131,17 @@ constexpr std::array<std::string_view, kEventKinds> kEventNames = {"start",
                                                                    "bootstrap_begin",
                                                                    "bootstrap_progress",
                                                                    "bootstrap_finish",
-                                                                   "bootstrap_abort"};
+                                                                   "bootstrap_abort",
+                                                                   "take_over",
+                                                                   "switchover",
+                                                                   "witness_answer",
+                                                                   "witness_silent",
+                                                                   "right_expired",
+                                                                   "term_over",
+                                                                   "long_silence",
+                                                                   "hook_confirmed",
+                                                                   "hook_failed",
+                                                                   "guests_ended"};
 
 struct ReactionInfo {
   std::string_view name;
@@ -126,14 +156,14 @@ std::vector<ReactionInfo> make_reactions() {
     {"noted", {}},
     {"begin", {split, master, alone}},
     {"decide", {stale, standby, split}},
-    {"step_claim", {master, alone}},
+    {"step_claim", {master, alone, stale, standby, split}},
     {"init", {master, alone}},
     {"leave", {}},
     {"ask_leave", {}},
     {"drain", {draining}},
     {"stop_later", {}},
     {"step_leave", {}},
-    {"step_drain", {degrading}},
+    {"step_drain", {degrading, master, stale, recover}},
     {"check_return", {degrading}},
     {"await_return", {master, degrading}},
     {"record_clean", {}},
@@ -143,7 +173,7 @@ std::vector<ReactionInfo> make_reactions() {
     {"check_time", {}},
     {"write_again", {recover}},
     {"fence_unwritable", {fenced}},
-    {"fence_by_epoch", {fenced}},
+    {"fence_by_epoch", {fenced, stale}},
     {"fence_by_order", {fenced}},
     {"already_out", {}},
     {"yield", {fenced}},
@@ -157,11 +187,11 @@ std::vector<ReactionInfo> make_reactions() {
     {"check_peer", {}},
     {"step_check", {}},
     {"check_failed", {degrading}},
-    {"check_standby", {degrading}},
-    {"check_joined", {stale}},
+    {"check_standby", {degrading, draining}},
+    {"check_joined", {stale, candidate, alone}},
     {"agree", {stale}},
     {"agree_and_give_way", {recover, stale, standby, split}},
-    {"hold_frontends", {}},
+    {"hold_frontends", {draining}},
     {"doubt", {degrading}},
     {"verify_standby", {degrading}},
     {"promise", {stale, standby}},
@@ -172,7 +202,7 @@ std::vector<ReactionInfo> make_reactions() {
     {"check_given_up", {recover}},
     {"give_up", {stale}},
     {"stand", {candidate}},
-    {"step_promotion", {alone, recover, stale, standby, split}},
+    {"step_promotion", {alone, master, recover, stale, standby, split}},
     {"give_way", {recover, stale, standby, split}},
     {"already_master", {}},
     {"degrade_first", {degrading}},
@@ -192,6 +222,22 @@ std::vector<ReactionInfo> make_reactions() {
     {"drop_load", {stale}},
     {"acknowledge", {}},
     {"refuse", {}},
+    {"note_witness", {}},
+    {"claim_by_record", {standby, candidate, master, alone}},
+    {"watch_record", {stale}},
+    {"step_candidate", {master, alone, recover, stale, standby, split}},
+    {"renew", {fenced, alone, master, stale}},
+    {"fence_by_time", {fenced}},
+    {"take_over_by_term", {candidate}},
+    {"freeze", {degrading}},
+    {"stand_by_hook", {candidate}},
+    {"step_hook", {alone, recover, stale, standby, split}},
+    {"degrade_again", {}},
+    {"candidate_time", {recover, stale, standby, split}},
+    {"guests_ended", {}},
+    {"take_over", {candidate, alone}},
+    {"take_over_again", {}},
+    {"switch_over", {draining}},
   };
 }
 // clang-format on
@@ -217,10 +263,10 @@ std::span<const RoleState> next_states(Reaction reaction) {
 }
 
 EventKind kind_of(const PeerBody& body) {
-  constexpr std::array kKinds = {EventKind::peer_report,   EventKind::ask_promise,
-                                 EventKind::agree_degrade, EventKind::fence_yourself,
-                                 EventKind::leaving,       EventKind::bootstrap_target,
-                                 EventKind::join,          EventKind::bootstrap_dropped};
+  constexpr std::array kKinds = {
+      EventKind::peer_report,    EventKind::ask_promise,       EventKind::agree_degrade,
+      EventKind::fence_yourself, EventKind::leaving,           EventKind::bootstrap_target,
+      EventKind::join,           EventKind::bootstrap_dropped, EventKind::take_over};
   static_assert(kKinds.size() == std::variant_size_v<PeerBody>);
   return kKinds[body.index()];
 }
@@ -233,7 +279,8 @@ EventKind kind_of(const OperatorCommand& command) {
                                  EventKind::bootstrap_begin,
                                  EventKind::bootstrap_progress,
                                  EventKind::bootstrap_finish,
-                                 EventKind::bootstrap_abort};
+                                 EventKind::bootstrap_abort,
+                                 EventKind::switchover};
   static_assert(kKinds.size() == std::variant_size_v<OperatorCommand>);
   return kKinds[command.index()];
 }
@@ -259,7 +306,12 @@ EventKind kind_of(const Event& event) {
                                  EventKind::peer_answer,
                                  EventKind::peer_silent,
                                  EventKind::higher_epoch,
-                                 EventKind::init};
+                                 EventKind::init,
+                                 EventKind::witness_answer,
+                                 EventKind::witness_silent,
+                                 EventKind::hook_confirmed,
+                                 EventKind::hook_failed,
+                                 EventKind::guests_ended};
   static_assert(kKinds.size() == std::variant_size_v<Event>);
   return kKinds[event.index()];
 }

@@ -42,8 +42,18 @@ enum class EventKind : std::uint8_t {
   bootstrap_progress,
   bootstrap_finish,
   bootstrap_abort,
+  take_over,
+  switchover,
+  witness_answer,
+  witness_silent,
+  right_expired,  ///< R5, R6: by time, as the two that follow
+  term_over,      ///< R4
+  long_silence,   ///< R11
+  hook_confirmed,
+  hook_failed,
+  guests_ended,
 };
-inline constexpr std::size_t kEventKinds = 32;
+inline constexpr std::size_t kEventKinds = 42;
 
 /// What a node does; docs/states.md says each in a sentence.
 enum class Reaction : std::uint8_t {
@@ -117,8 +127,24 @@ enum class Reaction : std::uint8_t {
   drop_load,
   acknowledge,
   refuse,
+  note_witness,
+  claim_by_record,
+  watch_record,
+  step_candidate,
+  renew,
+  fence_by_time,
+  take_over_by_term,
+  freeze,
+  stand_by_hook,
+  step_hook,
+  degrade_again,
+  candidate_time,
+  guests_ended,
+  take_over,
+  take_over_again,
+  switch_over,
 };
-inline constexpr std::size_t kReactions = 70;
+inline constexpr std::size_t kReactions = 86;
 
 Reaction reaction_to(EventKind event, RoleState state);
 

@@ -298,6 +298,25 @@ void Keeper::act(const action::Stopped&) {
   if (stop_done_) asio::post(context_, std::exchange(stop_done_, nullptr));
 }
 
+void Keeper::act(const action::ReadWitness& action) {
+  log::error("witness-not-supported", {{"what", "read"}});
+  post_event(event::WitnessSilent{action.ticket, "this driver has no witness"});
+}
+
+void Keeper::act(const action::SwapWitness& action) {
+  log::error("witness-not-supported", {{"what", "compare-and-swap"}});
+  post_event(event::WitnessSilent{action.ticket, "this driver has no witness"});
+}
+
+void Keeper::act(const action::SetRight&) {
+  log::error("witness-not-supported", {{"what", "right"}});
+}
+
+void Keeper::act(const action::RunHook& action) {
+  log::error("hook-not-supported");
+  post_event(event::HookFailed{action.ticket, "this driver runs no hook"});
+}
+
 /// One completion handler for all coroutines: no exception vanishes.
 void Keeper::spawn(asio::awaitable<void> coroutine, const char* what) {
   asio::co_spawn(context_, std::move(coroutine), [what](std::exception_ptr thrown) {

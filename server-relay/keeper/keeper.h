@@ -107,6 +107,11 @@ class Keeper final : public KeeperReports {
   void act(const action::AnswerCommand& action);
   void act(const action::Tell& action);
   void act(const action::Stopped& action);
+  // Only with a witness or a hook configured, which this driver does not know yet.
+  void act(const action::ReadWitness& action);
+  void act(const action::SwapWitness& action);
+  void act(const action::SetRight& action);
+  void act(const action::RunHook& action);
   void post_event(Event event);
   void spawn(asio::awaitable<void> coroutine, const char* what);
   void plan_tick();

@@ -246,6 +246,29 @@ std::vector<Event> events_of(EventKind kind, Stage& stage) {
       return {ordered(command::BootstrapFinish{"x"})};
     case EventKind::bootstrap_abort:
       return {ordered(command::BootstrapAbort{"x", "y"})};
+    case EventKind::take_over:
+      return {asked(TakeOver{claim.epoch + 1, false}), asked(TakeOver{0, true})};
+    case EventKind::switchover:
+      return {ordered(command::Switchover{true}), ordered(command::Switchover{false})};
+    case EventKind::witness_answer:
+      for_tickets([](Ticket t) { return event::WitnessAnswered{t, {}}; });
+      break;
+    case EventKind::witness_silent:
+      for_tickets([](Ticket t) { return event::WitnessSilent{t, "away"}; });
+      break;
+    case EventKind::hook_confirmed:
+      for_tickets([](Ticket t) { return event::HookConfirmed{t}; });
+      break;
+    case EventKind::hook_failed:
+      for_tickets([](Ticket t) { return event::HookFailed{t, "no"}; });
+      break;
+    case EventKind::guests_ended:
+      return {event::GuestsEnded{}};
+    // By time, and only with a witness or a hook: role-witness-table-test.cpp.
+    case EventKind::right_expired:
+    case EventKind::term_over:
+    case EventKind::long_silence:
+      break;
   }
   return events;
 }
