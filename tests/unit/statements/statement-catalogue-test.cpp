@@ -1,5 +1,6 @@
 // The goal of these tests: a catalogue takes nothing but well-formed rows, and is safe to share between
 // threads.
+#include <array>
 #include <thread>
 #include <vector>
 
@@ -36,6 +37,84 @@ TEST_CASE("rows of another form than the queries' are refused") {
   const auto error = StatementCatalogue::from_rows({Rows{{"a", "b", "v", "t"}, {}}, {}, {}, {}});
   REQUIRE_FALSE(error);
   CHECK(error.error() == "the statement catalogue's function number 2 is malformed");
+}
+
+TEST_CASE("keys of another form than the query's are refused, and those of no relation are nobody's") {
+  const Rows relations{{"s", "a", "r", "f", ""}};
+  const auto with_keys = [&](const Rows& keys) {
+    return StatementCatalogue::from_rows({{}, {}, {}, relations, keys});
+  };
+  CHECK_FALSE(with_keys({{"s", "a", "t"}}));
+  CHECK_FALSE(with_keys({{"s", "a", "", "id"}}));
+  CHECK_FALSE(with_keys({{"s", "a", "t", "id"}, {"s", "a", "yes", "id"}}));
+  const auto other = with_keys({{"s", "b", "t", "id"}, {"t", "a", "t", "id"}});
+  REQUIRE(other);
+  const std::array<std::string_view, 1> id{"id"};
+  CHECK_FALSE((*other)->relation_has_key("", "a", id));
+  CHECK_FALSE((*other)->relation_has_key("s", "b", id));
+  CHECK_FALSE((*other)->relation_takes_plain_rows("t", "a"));
+}
+
+TEST_CASE(
+    "a key counts where every table of the name has it, all its columns are given and none of them acts") {
+  const Rows relations{{"s", "a", "r", "f", ""},
+                       {"s", "twin", "r", "f", ""},
+                       {"other", "twin", "r", "f", ""},
+                       {"s", "acts", "r", "t", ""},
+                       {"s", "bare", "r", "f", ""}};
+  const Rows keys{{"s", "a", "t", "id\nx\ty"},
+                  {"s", "twin", "t", "id"},
+                  {"other", "twin", "f", "x"},
+                  {"s", "acts", "t", "id"},
+                  {"s", "bare", "t", ""}};
+  const auto read = StatementCatalogue::from_rows({{}, {}, {}, relations, keys});
+  REQUIRE(read);
+  const StatementCatalogue& catalogue = **read;
+  const auto has = [&](std::string_view schema, std::string_view name,
+                       std::vector<std::string_view> columns) {
+    return catalogue.relation_has_key(schema, name, columns);
+  };
+  CHECK(has("", "a", {"id"}));
+  CHECK(has("s", "a", {"z", "y", "x"}));
+  CHECK_FALSE(has("", "a", {"x"}));
+  CHECK_FALSE(has("", "a", {"x\ty"}));
+  CHECK_FALSE(has("", "a", {"ID"}));
+  CHECK_FALSE(has("", "a", {}));
+  CHECK_FALSE(has("", "a", {""}));
+  CHECK_FALSE(has("", "twin", {"id"}));
+  CHECK(has("", "twin", {"id", "x"}));
+  CHECK(has("s", "twin", {"id"}));
+  CHECK_FALSE(has("other", "twin", {"id"}));
+  CHECK_FALSE(has("third", "twin", {"id", "x"}));
+  CHECK_FALSE(has("", "acts", {"id"}));
+  CHECK_FALSE(has("", "bare", {"", "id"}));
+  CHECK_FALSE(has("", "unheard", {"id"}));
+  CHECK(catalogue.relation_takes_plain_rows("", "a"));
+  CHECK(catalogue.relation_takes_plain_rows("", "bare"));
+  CHECK(catalogue.relation_takes_plain_rows("s", "twin"));
+  CHECK_FALSE(catalogue.relation_takes_plain_rows("", "twin"));
+  CHECK_FALSE(catalogue.relation_takes_plain_rows("", "acts"));
+  CHECK_FALSE(catalogue.relation_takes_plain_rows("", "unheard"));
+}
+
+TEST_CASE("beside implicit calls that may write nothing needs no order") {
+  const Rows functions{{"pg_catalog", "abs", "s", "f"}};
+  const Rows relations{{"s", "a", "r", "f", ""}};
+  const Rows keys{{"s", "a", "t", "id"}};
+  const auto is_local = [&](const Rows& operators, const Rows& types, const char* sql) {
+    const auto read = StatementCatalogue::from_rows({functions, operators, types, relations, keys});
+    REQUIRE(read);
+    return classify(sql, read->get()).row_local;
+  };
+  const char* update = "UPDATE a SET n = abs(n) + 1 WHERE id = 1";
+  CHECK(is_local({}, {}, update));
+  CHECK_FALSE(is_local({{"s", "+"}}, {}, update));
+  CHECK(is_local({{"s", "-"}}, {}, update));
+  for (const Rows& implicit : {Rows{{"", ""}}, Rows{{"s", "="}}}) {
+    CHECK_FALSE(is_local(implicit, {}, update));
+    CHECK_FALSE(is_local(implicit, {}, "INSERT INTO a (id) VALUES (1)"));
+  }
+  CHECK_FALSE(is_local({}, {{"s", "odd", "i", ""}}, update));
 }
 
 TEST_CASE("views that name each other, or nest without end, are not safe and do no harm") {
