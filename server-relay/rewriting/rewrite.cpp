@@ -33,6 +33,15 @@ bool is_query(const PgQuery__Node* node) {
   }
 }
 
+/// Gives rows that are there values of their own.
+bool fills_rows(const PgQuery__AlterTableStmt& alter) {
+  return std::any_of(alter.cmds, alter.cmds + alter.n_cmds, [](const PgQuery__Node* node) {
+    const PgQuery__AlterTableType what = node->alter_table_cmd->subtype;
+    return what == PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn ||
+           what == PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType;
+  });
+}
+
 RunningStatement running_statement(const PgQuery__Node* node) {
   if (is_query(node)) return {node};
   switch (node->node_case) {
@@ -50,6 +59,8 @@ RunningStatement running_statement(const PgQuery__Node* node) {
     case PG_QUERY__NODE__NODE_PREPARE_STMT:
     case PG_QUERY__NODE__NODE_EXECUTE_STMT:
       return {node, true};
+    case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
+      return fills_rows(*node->alter_table_stmt) ? RunningStatement{node, true} : RunningStatement{};
     default:
       return {};
   }
@@ -176,6 +187,9 @@ bool may_need_rewriting(std::string_view text, const Statement& statement, const
       statement.kind != StatementKind::ddl && !prepares_insert) {
     return false;
   }
+  // A literal that takes the type of its column.
+  static constexpr std::array kClockLiterals{"'now'"sv, "'today'"sv, "'tomorrow'"sv, "'yesterday'"sv};
+  if (contains_one_of(text, kClockLiterals)) return true;
   static constexpr std::array kClockWords{"now"sv, "today"sv, "tomorrow"sv, "yesterday"sv};
   if (contains_one_of(text, kClockWords) && !classify_insert_of_constants(text)) return true;
   return catalogue != nullptr && catalogue->has_rewritten_defaults() && may_use_defaults(text, *catalogue);

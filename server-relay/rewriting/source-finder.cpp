@@ -144,6 +144,8 @@ void SourceFinder::visit(const Entry& entry) {
     visit_select(as<PgQuery__SelectStmt>(*entry.message));
   } else if (type == &pg_query__range_function__descriptor) {
     visit_range_function(as<PgQuery__RangeFunction>(*entry.message));
+  } else if (type == &pg_query__a__const__descriptor) {
+    visit_constant(as<PgQuery__AConst>(*entry.message));
   } else if (type == &pg_query__param_ref__descriptor) {
     const int number = as<PgQuery__ParamRef>(*entry.message).number;
     found_.highest_parameter = std::max(found_.highest_parameter, unsigned(std::max(number, 0)));
@@ -287,7 +289,17 @@ void SourceFinder::replace_call(const void* node, std::size_t first, std::size_t
   found_.replacements.push_back({tokens_.span(first, last), std::move(parts)});
 }
 
+/// What type it gets, and so whether it is a time, is not written beside it.
+void SourceFinder::visit_constant(const PgQuery__AConst& constant) {
+  if (constant.val_case != PG_QUERY__A__CONST__VAL_SVAL || cast_constants_.contains(&constant)) return;
+  for (const std::string_view word : {"now", "today", "tomorrow", "yesterday"}) {
+    if (equals_folded(constant.sval->sval, word)) found_.miss("now");
+  }
+}
+
 void SourceFinder::visit_cast(const PgQuery__TypeCast& cast) {
+  if (cast.arg != nullptr && cast.arg->node_case == PG_QUERY__NODE__NODE_A_CONST)
+    cast_constants_.insert(cast.arg->a_const);
   TimeLiteral literal = find_time_literal(cast, tokens_);
   if (!literal.is_source) return;
   if (!classes_.time || !literal.replacement) return found_.miss("now");

@@ -51,6 +51,7 @@ class SourceFinder {
   void visit_call(const PgQuery__FuncCall& call, bool once);
   void visit_value_function(const PgQuery__SQLValueFunction& function);
   void visit_cast(const PgQuery__TypeCast& cast);
+  void visit_constant(const PgQuery__AConst& constant);
 
   bool wanted(const Source& source, bool once) const;
   void replace_call(const void* node, std::size_t first, std::size_t last,
@@ -71,6 +72,7 @@ class SourceFinder {
   std::unordered_set<const void*> compared_targets_;  ///< GROUP BY or ORDER BY may have the same expression
   std::unordered_set<const void*> unseen_targets_;    ///< an INSERT's: nobody sees their names
   std::unordered_set<const void*> range_functions_;   ///< calls in FROM: no expression may stand there
+  std::unordered_set<const void*> cast_constants_;    ///< with a type written beside them
 };
 
 /// CURRENT_DATE and the like as PostgreSQL names a column after it; empty for those that are no times.

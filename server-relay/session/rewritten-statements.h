@@ -4,6 +4,7 @@
 /// An entry's life: noted when its Parse is sent, in force from the ParseComplete on. A Parse that fails
 /// leaves a statement of that name as it was.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@ struct RewrittenStatement {
   std::shared_ptr<const RewritePlan> plan;
   unsigned original_parameters = 0;
   PositionMap positions;
+  std::string original;  ///< body of the frontend's Parse
 };
 
 class RewrittenStatements {
@@ -29,6 +31,11 @@ class RewrittenStatements {
     describes_.clear();
     completed_ = 0;
     positions_ = {};
+  }
+  /// Replies that are under way are still to be restored.
+  bool awaits_replies() const {
+    return !describes_.empty() || positions_ ||
+           std::ranges::any_of(parses_, [](const Parse& parse) { return parse.statement.has_value(); });
   }
   /// The unit is sent once more.
   void begin_again() {
@@ -60,6 +67,11 @@ class RewrittenStatements {
     if (const auto found = statements_.find(name); found != statements_.end()) statements_.erase(found);
   }
   void close_all() { statements_.clear(); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, statement] : statements_) names.push_back(name);
+    return names;
+  }
   bool empty() const { return statements_.empty() && parses_.empty(); }
 
   /// A Describe of a statement: how many parameters the frontend may hear of, if not all.

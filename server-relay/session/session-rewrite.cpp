@@ -1,5 +1,7 @@
 /// Discipline `serial`: what each server would compute differently is computed once, by the master, before
 /// the unit is sent (design page 2, "What depends on the server").
+#include <algorithm>
+
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -32,10 +34,43 @@ bool may_be_rewritten(StatementKind kind) {
          kind == StatementKind::opaque;
 }
 
-/// How many values the unit's message `piece` needs.
-std::size_t take_values(const RewritePlan& plan, std::vector<std::string>& expressions) {
-  expressions.insert(expressions.end(), plan.expressions().begin(), plan.expressions().end());
-  return plan.expressions().size();
+/// Runs `look` on each whole message of a unit.
+template <typename Look>
+void for_each_message(std::string_view unit, Look look) {
+  MessageSplitter splitter(unit.size() + 1);
+  ByteSpan rest = as_bytes(unit);
+  while (const std::optional<MessagePiece> piece = splitter.next(rest)) {
+    if (piece->whole()) look(piece->type, piece->body);
+  }
+}
+
+/// The prepared statements that a unit binds and does not prepare itself, each once.
+std::vector<std::string> names_bound(std::string_view unit) {
+  std::vector<std::string> names;
+  std::vector<std::string_view> parsed;
+  for_each_message(unit, [&](char type, ByteSpan body) {
+    if (type == 'P') parsed.push_back(up_to_zero(as_text(body)));
+    if (type != 'B') return;
+    const std::string_view name = second_name(as_text(body));
+    if (std::ranges::find(parsed, name) == parsed.end() && std::ranges::find(names, name) == names.end())
+      names.emplace_back(name);
+  });
+  return names;
+}
+
+/// The servers get these statements back as the frontend wrote them, in front of its unit.
+void give_back(SerialState& s, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const RewrittenStatement* statement = s.rewritten.find(name);
+    if (statement == nullptr) continue;
+    const std::string messages =
+        build_message('C', "S" + name + '\0') + build_message('P', statement->original);
+    s.prefix.to_master += messages;
+    s.prefix.to_standby += messages;
+    s.prefix.replies += 2;  // CloseComplete, ParseComplete
+    s.prefix.extended = true;
+    s.rewritten.close(name);
+  }
 }
 
 }  // namespace
@@ -49,7 +84,10 @@ struct Session::MessageRewrite {
 
 std::shared_ptr<const RewritePlan> Session::plan_rewrite(std::string_view text, const Statement& statement) {
   SerialState& s = *serial_;
-  if (!may_be_rewritten(statement.kind)) return nullptr;
+  // PREPARE stores its statement, which may have to be flagged.
+  const bool prepares = statement.kind == StatementKind::session && !statement.inner_reads &&
+                        (statement.may_use_sequences || !statement.flags.empty());
+  if (!may_be_rewritten(statement.kind) && !prepares) return nullptr;
   const bool trusts = !s.catalogue_changed;
   const std::shared_ptr<const RewriteCatalogue> catalogue = trusts ? s.statements.rewriting() : nullptr;
   const RewriteClasses classes{env_.settings.rewrite_time, env_.settings.rewrite_values,
@@ -126,7 +164,8 @@ std::vector<Session::MessageRewrite> Session::plan_rewrites(const UnitPlan& plan
     }
     if (rewrite.plan != nullptr && piece->type != 'P') {
       rewrite.first_value = expressions.size();
-      take_values(*rewrite.plan, expressions);
+      const std::vector<std::string>& more = rewrite.plan->expressions();
+      expressions.insert(expressions.end(), more.begin(), more.end());
     }
     any = any || rewrite.plan != nullptr;
     rewrites.push_back(std::move(rewrite));
@@ -142,7 +181,8 @@ void Session::note_rewritten_parse(std::string_view name, ByteSpan body, Message
   if (rewrite.plan != nullptr) {
     const Result<RewrittenParse> parse = rewrite_parse(*rewrite.plan, body);
     if (parse && parse->original_parameters + rewrite.plan->parameter_types().size() <= kMostParameters) {
-      entry = RewrittenStatement{rewrite.plan, parse->original_parameters, parse->positions};
+      entry = RewrittenStatement{rewrite.plan, parse->original_parameters, parse->positions,
+                                 std::string(as_text(body))};
       if (!s.rewritten.positions()) s.rewritten.set_positions(parse->positions);
     } else {
       rewrite.plan = nullptr;
@@ -151,33 +191,53 @@ void Session::note_rewritten_parse(std::string_view name, ByteSpan body, Message
   s.rewritten.parse(name, std::move(entry));
 }
 
-/// Replaces the unit at the beginning of what is kept by one that gives the same on both servers.
+/// Replaces the unit at the beginning of what is kept by one that gives the same on both servers. Where that
+/// cannot be, its statements are what the frontend made them: a Bind has to have their parameters.
 asio::awaitable<void> Session::rewrite_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
+  if (s.rewritten.awaits_replies()) co_await settled();
+  if (ended()) co_return;
   s.rewritten.begin_unit();
   const bool whole = plan.completeness == UnitPlan::Completeness::whole;
   const bool closes = plan.statement.facts != nullptr &&
                       plan.statement.facts->kind == StatementKind::session && !s.rewritten.empty();
   if (closes) forget_deallocated(plan);
-  if (!whole || status_ == 'E' || !mirrored()) co_return;
-  if (may_be_rewritten(plan.statement.kind)) co_await catalogue_is_read();
+  const std::string_view unit = std::string_view(front_kept_).substr(0, plan.size);
+  const bool failed = status_ == 'E';
+  if (!failed && (!whole || !mirrored())) {
+    // More may come of a unit that is not whole.
+    if (plan.extended || !whole) give_back(s, whole ? names_bound(unit) : s.rewritten.names());
+    co_return;
+  }
+  if (failed && s.rewritten.empty()) co_return;
+  bool writes = may_be_rewritten(plan.statement.kind);
+  for_each_message(unit, [&](char type, ByteSpan body) {
+    if (type != 'P' || writes) return;
+    const auto facts = s.statements.classify(second_name(as_text(body)), s.catalogue_changed, dialect_);
+    writes = may_be_rewritten(facts->kind);
+  });
+  if (writes && !failed) co_await catalogue_is_read();
   if (ended()) co_return;
   std::vector<std::string> expressions;
   const std::vector<MessageRewrite> rewrites = plan_rewrites(plan, expressions);
   if (rewrites.empty()) co_return;
-  std::vector<std::optional<std::string>> values;
-  if (!expressions.empty()) {
+  // In a failed transaction the servers look at the number of values before they refuse the statement.
+  std::vector<std::optional<std::string>> values(expressions.size());
+  bool known = true;
+  if (!expressions.empty() && !failed) {
     co_await evaluate_on_master(expressions);
-    if (ended() || s.own_values.size() != expressions.size()) co_return;
-    values = s.own_values;
+    if (ended()) co_return;
+    known = s.own_values.size() == expressions.size();
+    if (known) values = s.own_values;
   }
-  std::string unit = rewritten_unit(plan, rewrites, values);
-  if (front_kept_.size() - plan.size + unit.size() > kLongestUnit) {
+  const std::string rewritten = known ? rewritten_unit(plan, rewrites, values) : std::string();
+  if (!known || front_kept_.size() - plan.size + rewritten.size() > kLongestUnit) {
     s.rewritten.begin_unit();
+    give_back(s, names_bound(std::string_view(front_kept_).substr(0, plan.size)));
     co_return;
   }
-  front_kept_.replace(0, plan.size, unit);
-  plan.size = unit.size();
+  front_kept_.replace(0, plan.size, rewritten);
+  plan.size = rewritten.size();
 }
 
 std::string Session::rewritten_unit(const UnitPlan& plan, const std::vector<MessageRewrite>& rewrites,
