@@ -141,6 +141,7 @@ const char* const kStatementRowKeysSql =
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
     "WHERE p.provolatile <> 'i' AND l.lanname NOT IN ('internal', 'c') "
     "AND (p.oid IN (SELECT o.oprcode FROM pg_catalog.pg_operator o WHERE o.oid >= 16384) "
+    "OR p.oid IN (SELECT s.amproc FROM pg_catalog.pg_amproc s WHERE s.oid >= 16384) "
     "OR p.oid IN (SELECT c.castfunc FROM pg_catalog.pg_cast c WHERE c.oid >= 16384))) LIMIT 1000001";
 
 // Only objects that users make; the sum of their rows' versions. A dropped and a made object change it too.

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "server-relay/statements/classify.h"
+#include "tests/unit/statements/confusable-keys.h"
 #include "tests/unit/statements/real-database.h"
 
 using namespace pgtandem;
@@ -362,53 +363,25 @@ TEST_CASE("a key is unique for = alone, so other equalities make none") {
       table_after("CREATE FUNCTION plus(int, text) RETURNS int STABLE LANGUAGE sql AS 'SELECT row_count()'; "
                   "CREATE OPERATOR + (LEFTARG = int, RIGHTARG = text, FUNCTION = plus); "
                   "CREATE TABLE x (id int PRIMARY KEY)") == Table{false, false});
+  CHECK(table_after(
+            "CREATE FUNCTION compare(int, int) RETURNS int STABLE LANGUAGE sql AS 'SELECT row_count()'; "
+            "CREATE OPERATOR CLASS odd FOR TYPE int USING btree AS FUNCTION 1 compare(int, int); "
+            "CREATE TABLE x (id int PRIMARY KEY)") == Table{false, false});
+  CHECK(table_after("CREATE FUNCTION as_text(bool) RETURNS date STABLE LANGUAGE sql AS 'SELECT now()::date'; "
+                    "CREATE CAST (bool AS date) WITH FUNCTION as_text(bool) AS ASSIGNMENT; "
+                    "CREATE TABLE x (id int PRIMARY KEY)") == Table{false, false});
+  CHECK_FALSE(
+      table_after("CREATE CAST (int AS uuid) WITH INOUT AS IMPLICIT; CREATE TABLE x (id int PRIMARY KEY)")
+          .has_key);
+  real().run("DROP CAST (int AS uuid)");  // is in no schema
+  CHECK(table_after("CREATE TYPE mood2 AS ENUM ('a'); CREATE CAST (varchar AS mood2) WITH INOUT AS IMPLICIT; "
+                    "CREATE TABLE x (id mood2 PRIMARY KEY)")
+            .has_key);
 }
 
 // Every type's confusable keys against every way to write a value: where a statement is proven to name one
 // row, the server must find no second one.
 TEST_CASE("no value that is proven to be a key finds two rows") {
-  struct Keys {
-    const char* type;
-    const char* values;
-  };
-  static constexpr Keys kKeys[] = {
-      {"int2", "(1), (2), (0)"},
-      {"int4", "(1), (2), (16777216), (16777217), (0)"},
-      {"int8", "(1), (9007199254740992), (9007199254740993), (16777217), (16777216)"},
-      {"numeric",
-       "(1), (1.5), (9007199254740992), (9007199254740993), (0.1), ('NaN'), (16777217), (16777216)"},
-      {"float4", "(1), (0.1), (16777216), ('NaN')"},
-      {"float8", "(1), (0.1), (9007199254740992), (16777217), (0.1::float4::float8), ('-0')"},
-      {"text", "('a'), ('a '), ('A'), ('1'), ('true'), ('t'), (''), (' ')"},
-      {"varchar", "('a'), ('a '), ('A'), ('1'), (''), (' ')"},
-      {"varchar(3)", "('a'), ('a '), ('A')"},
-      {"bpchar", "('a'), ('A'), ('')"},
-      {"char(3)", "('a'), ('A'), ('')"},
-      {"\"char\"", "('a'), ('A'), ('')"},
-      {"name", "('a'), ('a '), ('A')"},
-      {"bytea", "('a'), ('a '), ('A')"},
-      {"bool", "(true), (false)"},
-      {"date", "('2021-03-28'), ('2021-03-29'), ('infinity')"},
-      {"timestamp", "('2021-03-28 02:30'), ('2021-03-28 03:30'), ('2021-10-31 02:30'), ('2021-03-28')"},
-      {"timestamptz", "('2021-03-28 01:30Z'), ('2021-10-31 00:30Z'), ('2021-10-31 01:30Z'), ('2021-03-28')"},
-      {"time", "('02:30'), ('03:30')"},
-      {"timetz", "('02:30+01'), ('03:30+02')"},
-      {"interval", "('1 day'), ('25 hours'), ('1 month')"},
-      {"uuid", "('00000000-0000-0000-0000-000000000001'), ('00000000-0000-0000-0000-000000000002')"},
-      {"oid", "(1), (2), (1259)"},
-      {"regclass", "('pg_class'), ('pg_proc')"},
-      {"inet", "('10.0.0.1'), ('10.0.0.1/8'), ('10.0.0.0/8')"},
-      {"cidr", "('10.0.0.0/8'), ('10.0.0.0/9')"},
-      {"bit(3)", "('101'), ('100')"},
-      {"varbit", "('1'), ('10'), ('100')"},
-      {"jsonb", "('1'), ('\"1\"'), ('[1]')"},
-      {"int4[]", "('{1}'), ('{1,1}'), ('{{1}}')"},
-      {"text[]", "('{a}'), ('{A}')"},
-      {"int4range", "('[1,2)'), ('[1,3)')"},
-      {"money", "('1.00'), ('1.01')"},
-      {"mood", "('a'), ('A')"},
-      {"short", "('a'), ('a '), ('A')"},
-  };
   static constexpr const char* kLiterals[] = {"1",
                                               "0",
                                               "-1",
@@ -456,10 +429,8 @@ TEST_CASE("no value that is proven to be a key finds two rows") {
   PGconn* connection = database.connection();
   std::size_t proven = 0;
   std::size_t found = 0;
-  database.run("CREATE TYPE mood AS ENUM ('a', 'A', '1')");
-  database.run("CREATE DOMAIN short AS varchar(5)");
-  database.run("SET timezone = 'Europe/Berlin'");
-  for (const Keys& keys : kKeys) {
+  for (const char* object : kConfusableObjects) database.run(object);
+  for (const ConfusableKeys& keys : kConfusableKeys) {
     database.run("DROP TABLE IF EXISTS keyed");
     database.run(std::string("CREATE TABLE keyed (k ") + keys.type + " UNIQUE, n int)");
     database.run(std::string("INSERT INTO keyed (k) VALUES ") + keys.values);
