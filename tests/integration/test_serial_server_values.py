@@ -133,6 +133,14 @@ def master_clock(world):
     return world.value("SELECT clock_timestamp()")
 
 
+@contextlib.contextmanager
+def another_relay(world, *flags):
+    """A relay of its own before the same two servers."""
+    with Relay.flags_only(world.master, world.standby, "--discipline", DISCIPLINE, "--on-mismatch", "log", *flags) as relay:
+        relay.wait_joined()
+        yield World("switched off", world.master, world.standby, relay.port, relay)
+
+
 # The transaction's time.
 
 def test_the_transactions_time(world, player):
@@ -336,8 +344,12 @@ FLAGGED = {
     "a default in MERGE": ("MERGE INTO stamped s USING kept k ON false WHEN NOT MATCHED THEN INSERT (what) VALUES (k.what)",
                            "column default"),
     "a column with a default": ("ALTER TABLE kept ADD added timestamptz DEFAULT now()", "now"),
+    "PREPARE": ("PREPARE kept_for_later AS INSERT INTO kept (at) VALUES (now())", "now"),
     "a size on disk": ("INSERT INTO kept (v) VALUES (pg_relation_size('kept'))", "size on disk"),
 }
+
+
+AGAIN = ("42701", "42P05")  # the column, or the statement, is there already
 
 
 @pytest.mark.parametrize("thing", FLAGGED)
@@ -351,13 +363,13 @@ def test_what_stays_different_is_in_the_log(freed, free_player, thing):
     if statement.startswith("COPY"):
         player.copy_in(text, "one\ntwo\n", tag="COPY 2")
     else:
-        player.write(text, allow=("42704", "42P01"))
+        player.write(text, allow=AGAIN)
     shown = f"write-may-differ.*{re.escape(flag)}.*{re.escape(text[:40])}"
     wait_until(lambda: log.log_contains(shown, size), 5, f"{flag} to be in the log")
     (entry,) = log.log_lines(shown, size)
     assert "database=app" in entry and f"user={USER}" in entry
     if not statement.startswith("COPY"):
-        player.write(text, allow=("42704", "42P01"))
+        player.write(text, allow=AGAIN)
     assert len(log.log_lines(shown, size)) == 1
 
 
@@ -527,11 +539,48 @@ def test_statements_by_name_live_as_on_one_server(world):
         for text in (now, plain, now):
             assert not failure(unit(wire.parse(text))) and wire.tags(run("")) == ["INSERT 0 1"]
         assert failure(unit(wire.parse("INSERT INTO nosuch VALUES (now())", "b"))) == ["42P01"] and failure(run("b")) == ["26000"]
-        for text in ("PREPARE p (text) AS INSERT INTO kept (what, at) VALUES ($1, now())", "EXECUTE p('one')", "EXECUTE p('two')", "DEALLOCATE p"):
+        for text in ("PREPARE p (text) AS INSERT INTO kept (what) VALUES ($1)", "EXECUTE p('one')", "EXECUTE p('two')", "DEALLOCATE p"):
             line.send(wire.query(text))
             assert not failure(line.until_ready(raise_errors=False)), text
         pipeline = wire.parse(now, "c") + wire.bind("1", name="c") + wire.execute() + wire.bind("2", name="c") + wire.execute()
         assert wire.tags(unit(pipeline)) == ["INSERT 0 1"] * 2
+
+
+def test_statements_outlive_the_standby(freed):
+    """Prepared while the standby was joined, executed without it, in a failed block and in a unit with a Flush: as on one server."""
+    now = "INSERT INTO kept (what, at, key) VALUES ($1, now(), gen_random_uuid()) RETURNING what"
+
+    def run(line, *packets):
+        line.send(*packets)
+        return line.until_ready(raise_errors=False)
+
+    with another_relay(freed) as world, line_to(world.port) as line:
+        for name in ("a", "b", "c", ""):
+            assert wire.kinds(run(line, wire.parse(now, name), wire.SYNC)) == "1Z"
+        # In one write with the Parse: its ParseComplete is still to come.
+        both = [wire.parse(now, "d"), wire.SYNC, wire.bind("at once", name="d"), wire.execute(), wire.SYNC]
+        line.send(*both)
+        assert wire.kinds(line.until_ready()) + wire.kinds(line.until_ready()) == "1Z2DCZ"
+        # A failed block refuses the statement, not its number of values.
+        run(line, wire.query("BEGIN"))
+        run(line, wire.query("SELECT 1/0"))
+        (refused,) = [wire.fields(body)["C"] for kind, body in run(line, wire.bind("x", name="a"), wire.execute(), wire.SYNC) if kind == b"E"]
+        assert refused == "25P02"
+        run(line, wire.query("ROLLBACK"))
+        # The frontend waits for what it has flushed.
+        line.send(wire.bind("flushed", name="a"), wire.execute(), wire.message(b"H"))
+        assert [line.receive()[0] for _ in range(3)] == [b"2", b"D", b"C"]
+        assert wire.kinds(run(line, wire.bind("flushed too", name="b"), wire.execute(), wire.SYNC)) == "2DCZ"
+        assert wire.tags(run(line, wire.bind("again", name="a"), wire.execute(), wire.SYNC)) == ["INSERT 0 1"]
+        freed.standby.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'load'")
+        world.relay.wait_stale()
+        for _ in range(2):
+            for name in ("a", "b", "c", "d"):
+                described = run(line, wire.describe(b"S", name), wire.bind("alone", name=name), wire.execute(), wire.SYNC)
+                assert wire.kinds(described) == "tT2DCZ" and wire.rows(described) == [["alone"]]
+                (parameters,) = [body for kind, body in described if kind == b"t"]
+                assert struct.unpack_from("!H", parameters)[0] == 1
+    assert freed.master.value("SELECT count(*) FROM kept WHERE what = 'alone' AND at IS NOT NULL AND key IS NOT NULL") == 8
 
 
 def test_other_words_than_the_functions(world, player):
@@ -547,14 +596,6 @@ def test_other_words_than_the_functions(world, player):
 
 # Switched off.
 
-@contextlib.contextmanager
-def another_relay(world, *flags):
-    """A relay of its own before the same two servers."""
-    with Relay.flags_only(world.master, world.standby, "--discipline", DISCIPLINE, "--on-mismatch", "log", *flags) as relay:
-        relay.wait_joined()
-        yield World("switched off", world.master, world.standby, relay.port, relay)
-
-
 SWITCHES = {
     "nothing": ((), {"now", "own", "default"}),
     "time": (("--rewrite-time", "off"), {"own"}),
@@ -568,7 +609,7 @@ SWITCHES = {
 def test_switched_off(freed, off, protocol):
     """With rewrite_time or rewrite_values off the servers get these texts as they came, and the log says that they may differ."""
     flags, equal = SWITCHES[off]
-    texts = {"now": "INSERT INTO kept (what, at) SELECT 'now', now() FROM generate_series(1, 1) i ORDER BY i",
+    texts = {"now": "INSERT INTO kept (what, at) SELECT 'time', now() FROM generate_series(1, 1) i ORDER BY i",
              "own": "INSERT INTO kept (what, key) VALUES ('own', gen_random_uuid())",
              "default": "INSERT INTO stamped (what) VALUES ('default')"}
     with another_relay(freed, *flags) as world, statements_logged(world):
@@ -589,7 +630,7 @@ def test_switched_off(freed, off, protocol):
     keys = [server.value("SELECT key FROM kept WHERE what = 'own'") for server in freed.servers()]
     assert (keys[0] == keys[1]) == ("own" in equal)
     if "now" in equal:
-        column(freed, "SELECT at FROM kept WHERE what = 'now'")
+        column(freed, "SELECT at FROM kept WHERE what = 'time'")
 
 
 def test_the_year_of_a_time_zone(world, player):
