@@ -142,10 +142,10 @@ UnitStatement unknown_unit() {
 }
 
 /// A portal that has begun to run: after an error it cannot be run again, so that what may meet a lock is
-/// never an attempt.
+/// never an attempt. Like COPY FROM STDIN, which commits nothing inside.
 UnitStatement continued(UnitStatement statement) {
-  if (statement.kind == StatementKind::write || statement.kind == StatementKind::ddl)
-    statement.kind = StatementKind::opaque;
+  if (statement.kind == StatementKind::write) statement.kind = StatementKind::copy_in;
+  if (statement.kind == StatementKind::ddl) statement.kind = StatementKind::opaque;
   statement.row_local = false;
   statement.row_key = 0;
   statement.rows = nullptr;

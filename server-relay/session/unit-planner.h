@@ -19,6 +19,7 @@ namespace pgtandem {
 
 /// What the gate has to know about a statement, without its text.
 struct UnitStatement {
+  /// `copy_in` is also what continues a portal that writes: it cannot be tried again either.
   StatementKind kind = StatementKind::write;
   bool refuses_block = false;
   bool needs_block = false;

@@ -268,14 +268,14 @@ TEST_CASE("a portal that has begun to run cannot be tried again") {
   CHECK(first.kind == Kind::write);
   CHECK(first.row_local);
   const UnitStatement second = rig.plan(execute("p") + kSync).statement;
-  CHECK(second.kind == Kind::opaque);
+  CHECK(second.kind == Kind::copy_in);
   CHECK_FALSE(second.row_local);
   const UnitStatement fetched = rig.plan(query("FETCH 1 FROM p")).statement;
-  CHECK(fetched.kind == Kind::opaque);
+  CHECK(fetched.kind == Kind::copy_in);
   CHECK_FALSE(fetched.row_local);
   CHECK(rig.kind(query("DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE")) == Kind::write);
-  CHECK(rig.kind(query("FETCH 1 FROM c")) == Kind::opaque);
-  CHECK(rig.kind(query("MOVE 1 FROM c")) == Kind::opaque);
+  CHECK(rig.kind(query("FETCH 1 FROM c")) == Kind::copy_in);
+  CHECK(rig.kind(query("MOVE 1 FROM c")) == Kind::copy_in);
   rig.prepare("r", "SELECT * FROM t");
   CHECK(rig.kind(bound("rp", "r") + execute("rp") + kSync) == Kind::read);
   CHECK(rig.kind(execute("rp") + kSync) == Kind::read);
