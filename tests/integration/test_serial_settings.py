@@ -209,17 +209,21 @@ def test_a_difference_is_recorded_with_both_replies(servers, thing, protocol):
         with sessions(world, 1, protocol) as (session,):
             session.do(text, allow=("40001", "XX000", "23505", "25P02"))
         wait_until(lambda: entries(world.relay), SOON, "the divergence log to have an entry")
-        (entry,) = [e for e in entries(world.relay) if e["kind"] == "write"]
+        wait_until(lambda: world.relay.status()["differences"]["writes"] == len(entries(world.relay)), SOON, "all of it to be written")
+        written = entries(world.relay)
+        # Where the standby fails alone, so do the relay's block and its end.
+        assert len(written) == (3 if thing == "an error of the standby" else 1) and {e["statement"] for e in written} == {text}
+        entry = written[0]
+        assert entry["kind"] == "write"
         assert entry["statement"] == text and entry["user"] == USER and entry["database"] == "app" and entry["application"] == "load"
         assert entry["action"] == "logged" and entry["time"].endswith("Z") and entry["session"]
         assert master in entry["master"] and standby in entry["standby"] and entry["what"]
-        assert world.relay.status()["differences"]["writes"] == 1
         state = ["--state-dir", world.relay.state_dir]
         shown = run(program("pgtandem"), "differences", *state, env=clean_environment()).stdout
-        for part in (text, entry["master"], entry["standby"], f"{USER}@app (load)", "1 differences of writes"):
+        for part in (text, entry["master"].strip(), entry["standby"].strip(), f"{USER}@app (load)", f"{len(written)} differences of writes"):
             assert part in shown
         lines = run(program("pgtandem"), "differences", *state, "--json", "--writes", env=clean_environment()).stdout.splitlines()
-        assert [json.loads(line) for line in lines] == [entry]
+        assert [json.loads(line) for line in lines] == written
         copied = new_folder("copied") / "log"
         copied.write_bytes((world.relay.state_dir / "differences.jsonl").read_bytes() + b"{broken\n")
         assert "1 lines unreadable" in run(program("pgtandem"), "differences", "--file", copied, env=clean_environment()).stdout
@@ -244,9 +248,8 @@ def test_serial_needs_a_service_user():
     assert refused.returncode == 78 and "service.user" in refused.stderr
     some = print_config("--discipline-for", "app/*=serial")
     assert some.returncode == 78 and "discipline_for" in some.stderr.replace("-", "_") and "service.user" in some.stderr
-    assert "--service-user" in print_config().stderr, "the warning says what to give for serial"
-    for flags in (("--discipline", "classic"), ("--service-user", "postgres")):
-        assert print_config(*flags).stderr == ""
+    for flags in ((), ("--discipline", "classic"), ("--service-user", "postgres")):
+        assert print_config(*flags).returncode == 0
 
 
 def test_the_discipline_without_a_service_user(servers):
