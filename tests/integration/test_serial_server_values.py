@@ -353,25 +353,23 @@ FLAGGED = {
 AGAIN = ("42701", "42P05")  # the column, or the statement, is there already
 
 
-@pytest.mark.parametrize("thing", FLAGGED)
-def test_what_stays_different_is_in_the_log(freed, free_player, thing):
-    """The relay cannot compute it once: `write-may-differ` tells what, where and which statement, once a text."""
-    statement, flag = FLAGGED[thing]
-    player, log = free_player, freed.relay
-    player.do("INSERT INTO kept (what) VALUES ('first'), ('second')")
-    size = log.log_size()
-    text = f"/* {player.way} */ {statement}"
-    if statement.startswith("COPY"):
-        player.copy_in(text, "one\ntwo\n", tag="COPY 2")
-    else:
-        player.write(text, allow=AGAIN)
-    shown = f"write-may-differ.*{re.escape(flag)}.*{re.escape(text[:40])}"
-    wait_until(lambda: log.log_contains(shown, size), 5, f"{flag} to be in the log")
-    (entry,) = log.log_lines(shown, size)
-    assert "database=app" in entry and f"user={USER}" in entry
-    if not statement.startswith("COPY"):
-        player.write(text, allow=AGAIN)
-    assert len(log.log_lines(shown, size)) == 1
+def test_what_stays_different_is_in_the_log(freed, free_player):
+    """What the relay cannot compute once: `write-may-differ` tells what, where and which statement, once a text."""
+    player, relay, unflagged = free_player, freed.relay, []
+    for thing, (statement, flag) in FLAGGED.items():
+        player.do("TRUNCATE kept, stamped")
+        player.do("INSERT INTO kept (what) VALUES ('first'), ('second')", tag="INSERT 0 2")
+        size = relay.log_size()
+        text = f"/* {player.way} */ {statement}"
+        for _ in range(2):
+            if statement.startswith("COPY"):
+                player.copy_in(text, "one\ntwo\n", tag="COPY 2")
+            else:
+                player.write(text, allow=AGAIN)
+        shown = relay.log_lines(f"write-may-differ database=app user={USER} why=.*{re.escape(flag)}.*{re.escape(text[:40])}", size)
+        if len(shown) != 1:
+            unflagged.append(f"{thing}: {len(shown)} times")
+    assert not unflagged
 
 
 def test_what_is_computed_once_is_not_in_the_log(world, player):
@@ -444,18 +442,18 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("where", ERRORS)
-def test_errors_are_those_of_the_clients_text(world, where):
+def test_errors_are_those_of_the_clients_text(world):
     """Every field of an ErrorResponse, the position too, is what the master says to the text as the client wrote it."""
     with line_to(world.port) as through, line_to(world.master.port) as direct:
-        for unit in (wire.query(ERRORS[where]), wire.parse(ERRORS[where]) + wire.bind() + wire.execute() + wire.SYNC):
-            said = []
-            for line in (through, direct):
-                line.send(unit)
-                (error,) = [wire.fields(body) for kind, body in line.until_ready(raise_errors=False) if kind == b"E"]
-                said.append({key: value for key, value in error.items() if not (key == "D" and error["C"] == "23502")})
-            assert said[0] == said[1]
-            assert ("P" in said[0]) == (where != "without a place")
+        for where, statement in ERRORS.items():
+            for unit in (wire.query(statement), wire.parse(statement) + wire.bind() + wire.execute() + wire.SYNC):
+                said = []
+                for line in (through, direct):
+                    line.send(unit)
+                    (error,) = [wire.fields(body) for kind, body in line.until_ready(raise_errors=False) if kind == b"E"]
+                    said.append({key: value for key, value in error.items() if not (key == "D" and error["C"] == "23502")})
+                assert said[0] == said[1], where
+                assert ("P" in said[0]) == (where != "without a place"), where
 
 
 DESCRIBED = (
@@ -609,15 +607,13 @@ def test_other_words_than_the_functions(world, player):
 # Switched off.
 
 SWITCHES = {
-    "nothing": ((), {"now", "own", "default"}),
     "time": (("--rewrite-time", "off"), {"own"}),
     "values": (("--rewrite-values", "off"), {"now"}),
     "both": (("--rewrite-time", "off", "--rewrite-values", "off"), set()),
 }
 
 
-@pytest.mark.parametrize("protocol", ("simple", "extended"))
-@pytest.mark.parametrize("off", SWITCHES)
+@pytest.mark.parametrize("off, protocol", (("time", "simple"), ("values", "extended"), ("both", "simple"), ("both", "extended")))
 def test_switched_off(freed, off, protocol):
     """With rewrite_time or rewrite_values off the servers get these texts as they came, and the log says that they may differ."""
     flags, equal = SWITCHES[off]
