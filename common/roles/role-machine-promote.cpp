@@ -205,17 +205,18 @@ void RoleMachine::finish_takeover() {
   enter(RoleState::alone, "promoted by the operator");
 }
 
-/// The promotion failed; back to where it came from.
+/// The promotion failed; back to where it came from. What the witness has as this node's is not given back:
+/// there the record decides anew.
 void RoleMachine::fall_back(std::string text, std::string what_to_do, std::string accept_loss_since) {
-  CommandAnswer answer;
-  answer.status = 409;
-  answer.text = std::move(text);
-  answer.what_to_do = std::move(what_to_do);
-  answer.accept_loss_since = std::move(accept_loss_since);
-  answer_command(std::exchange(candidacy_.request, 0), std::move(answer));
-  // What the witness has as this node's is not given back: the record decides anew.
   const bool written = settings_.witness && candidacy_.claim.epoch != 0 && witnessed() != nullptr &&
                        *witnessed() == candidacy_.claim;
+  CommandAnswer answer;
+  answer.status = written ? 503 : 409;
+  answer.text = std::move(text);
+  answer.what_to_do = written ? "nothing: the witness names this node, which takes over as soon as it can"
+                              : std::move(what_to_do);
+  answer.accept_loss_since = std::move(accept_loss_since);
+  answer_command(std::exchange(candidacy_.request, 0), std::move(answer));
   candidacy_.claim = {};
   enter(written ? RoleState::recover : candidacy_.from, candidacy_.from_reason);
 }

@@ -114,6 +114,9 @@ void RoleMachine::become_guest_host() {
   next.master = next.data_node = other(settings_.self);
   next.sync = next.eligible = false;
   next.clean = {};
+  // The other node may not have recorded its new generation, while guests write there under the present one:
+  // this data must not pass for an equal or a later state of it.
+  next.lineage = {};
   store(std::move(next));
   stale_reason_ = "node " + peer_name() + " took over with its server";
   answer_done(std::exchange(switch_request_, 0), "node " + peer_name() + " is master of epoch " +
@@ -208,14 +211,16 @@ void RoleMachine::on_take_over(const Event& event) {
 bool RoleMachine::take_up_offer(const NodeReport& peer) {
   const bool offered = !peer.active() && peer.master == settings_.self && peer.data_node == settings_.self &&
                        peer.epoch > slot_.epoch && peer.epoch >= slot_.highest_seen && slot_.eligible &&
-                       kinship(peer) == Kinship::same && postmaster_ok_ && step_ == Step::none &&
+                       slot_.sync && slot_.master == peer.node && postmaster_ok_ && step_ == Step::none &&
                        !stop_wanted_;
   if (!offered) return false;
-  if (!peer.eligible && !settings_.witness) {
+  if (!peer.eligible && kinship(peer) == Kinship::theirs_none && !settings_.witness) {
     take_over_invited(0, peer.epoch);
     return true;
   }
-  if (peer.state != RoleState::standby || peer.epoch != candidacy_.epoch) return false;
+  const bool promised = peer.state == RoleState::standby && peer.eligible && kinship(peer) == Kinship::same &&
+                        peer.epoch == candidacy_.epoch;
+  if (!promised) return false;
   take_over_drained();
   return true;
 }

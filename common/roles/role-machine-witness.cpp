@@ -84,6 +84,7 @@ void RoleMachine::ask_witness() {
   const auto question = hand_.next(now_.steady, record);
   if (!question) return;
   hand_.asked(now_.steady, ++last_ticket_, *question);
+  asked_last_ = last_ticket_;
   if (question->swap) {
     actions_.push_back(
         action::SwapWitness{last_ticket_, question->record, question->expected, kWitnessPatience});
@@ -270,8 +271,11 @@ void RoleMachine::takeover_refused() {
   const RoleRecord* role = witnessed();
   const bool same_master = role != nullptr && role->master == slot_.master && role->epoch == slot_.epoch &&
                            role->generation == slot_.lineage.generation;
-  const bool first = role == nullptr || role->epoch < candidacy_.epoch;
-  if (step_ == Step::claiming && candidacy_.cleared && first) {
+  // A master that hands over may have gone on since, if its right had run out meanwhile. One that an operator
+  // took out of the way has recorded so.
+  const bool unchanged = candidacy_.over == Over::nobody ? role == nullptr || role->epoch < candidacy_.epoch
+                                                         : same_master && role->sync;
+  if (step_ == Step::claiming && candidacy_.cleared && unchanged) {
     return hand_.want(candidacy_.claim);
   }
   const bool still_joined = same_master && role->sync && slot_.eligible;

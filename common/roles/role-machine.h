@@ -453,6 +453,7 @@ class RoleMachine {
   std::optional<BootstrapView> bootstrap_;
 
   WitnessHand hand_;
+  Ticket asked_last_ = 0;  ///< the question to the witness among the last actions
   WitnessHand::Heard heard_ = WitnessHand::Heard::nothing;
   std::string witness_flaw_;
   Milliseconds right_until_{0};     ///< R5, R6; steady
