@@ -85,7 +85,9 @@ WitnessHand::Heard WitnessHand::hear(Time now, Ticket ticket, const WitnessReply
   see(now, reply.record, reply.record_revision);
   // Writes for an older revision cannot land any more.
   if (moved) doubts_.clear();
-  return swap ? Heard::refused : Heard::seen;
+  // A write was wanted because of what the key held then: it must not build on what has come since, which a
+  // read that was on its way may just have shown.
+  return swap || (moved && wanted_) ? Heard::refused : Heard::seen;
 }
 
 WitnessHand::Heard WitnessHand::landed(Time now, const WitnessRecord& record, std::uint64_t revision,

@@ -26,7 +26,7 @@ class WitnessHand {
     seen,       ///< a read: record() is what is there
     renewed,    ///< a write of this node landed, but it is not what is wanted now
     written,    ///< what was wanted is in place
-    refused,    ///< a write of this node found another's record: record()
+    refused,    ///< another's record came between what was known and what is wanted: record()
   };
   struct Question {
     bool swap = false;
@@ -38,7 +38,8 @@ class WitnessHand {
 
   /// What the slot holds of an earlier life.
   void begin(const Uuid& identity, std::uint64_t revision);
-  /// From now on this is to be written, until it is in place or dropped.
+  /// From now on this is to be written in place of what is known now, until it is in place, refused or
+  /// dropped.
   void want(const RoleRecord& role) { wanted_ = role; }
   void drop_want() { wanted_.reset(); }
   bool wants() const { return wanted_.has_value(); }

@@ -50,6 +50,15 @@ std::string describe(const std::vector<Step>& steps, Arbiter arbiter) {
   return text;
 }
 
+void play(World& world, const std::vector<Step>& steps) {
+  world.set_up();
+  for (const Step& step : steps) {
+    world.run_for(step.gap);
+    world.fault(step.fault.kind, step.fault.node, step.duration);
+  }
+  world.run_for(6s);
+}
+
 }  // namespace
 
 ExhaustiveResult run_exhaustively(int depth, double seconds) {
@@ -74,16 +83,15 @@ ExhaustiveResult run_exhaustively(int depth, double seconds) {
       std::vector<Step> steps;
       for (int k = 0; k < length; ++k, choice /= kChoices) steps.push_back(step_of(choice % kChoices));
       World world(options);
-      world.set_up();
-      for (const Step& step : steps) {
-        world.run_for(step.gap);
-        world.fault(step.fault.kind, step.fault.node, step.duration);
-      }
-      world.run_for(6s);
+      play(world, steps);
       ++result.sequences;
       if (world.broken()) {
         result.violations.push_back(describe(steps, *options.arbiter) + "\n" + world.violations().front());
         if (result.violations.size() >= 10) return result;
+        if (result.violations.size() > 1) continue;
+        options.trace = true;  // once more, to be read
+        World again(options);
+        play(again, steps);
       }
     }
   }

@@ -205,11 +205,10 @@ void World::operate() {
       if (peer.machine->state() == RoleState::stale) return bootstrap(each);
     }
     if (state == RoleState::split && chance(40)) {
-      return order(each, command::GiveUp{}, [this, &each](const CommandAnswer& answer) {
-        if (!answer.ok) return;
-        each.gave_up = true;
-        excuse(other_host(each));
-      });
+      // Decided when it is said, whether its answer is heard or not.
+      each.gave_up = true;
+      excuse(peer);
+      return order(each, command::GiveUp{}, [](const CommandAnswer&) {});
     }
   }
   const auto serves = [](const Host& each) {

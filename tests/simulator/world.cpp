@@ -120,7 +120,15 @@ void World::start_relay(Host& host) {
   host.legs_below = 0;
   host.store = std::make_unique<TwoSlotStore>(std::make_unique<testing::FakeSlotFiles>(host.disk));
   host.machine = std::make_unique<RoleMachine>(host.settings, [this] { return make_uuid(); });
-  give(host, event::Start{host.store->load()});
+  const LoadedSlots loaded = host.store->load();
+  if (loaded.found == SlotsFound::usable) {
+    const Lineage& lineage = loaded.slot.lineage;
+    trace("  epoch " + std::to_string(loaded.slot.epoch) + ", generation " +
+          to_string(lineage.generation).substr(0, 8) + ", parent " +
+          (lineage.parents.empty() ? "none" : to_string(lineage.parents.front()).substr(0, 8)) + ", eligible " +
+          std::to_string(loaded.slot.eligible) + ", split " + std::to_string(loaded.slot.split));
+  }
+  give(host, event::Start{loaded});
   beat(host);
   probe_postmaster(host);
 }
