@@ -356,7 +356,7 @@ void RoleMachine::on_candidate_time(const Event&) {
   if (candidacy_.request != 0) {
     answer_refused(std::exchange(candidacy_.request, 0),
                    "the witness does not answer; the promotion goes on when it does",
-                   "mend the witness, or see `pgtandem status`");
+                   "mend the witness, or see `pgtandem status`", 503);
   }
 }
 

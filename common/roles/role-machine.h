@@ -80,6 +80,8 @@ class RoleMachine {
   /// R5: steady; only with a witness, and while the node is active.
   Milliseconds right_until() const { return right_until_; }
   bool guests() const { return guests_; }
+  /// Of the action that was asked for last.
+  Ticket last_ticket() const { return last_ticket_; }
   /// What the witness holds, as far as this node trusts it; only with a witness.
   std::optional<WitnessRecord> at_witness() const {
     return hand_.trusted() ? hand_.record() : std::optional<WitnessRecord>();

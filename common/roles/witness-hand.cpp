@@ -65,6 +65,7 @@ WitnessHand::Heard WitnessHand::hear(Time now, Ticket ticket, const WitnessReply
   if (ticket == 0 || ticket != ticket_) return Heard::nothing;
   ticket_ = 0;
   const bool swap = swapping_;
+  if (reply.swapped && (!swap || doubts_.empty())) return Heard::nothing;  // no answer to what was asked
   if (is_set_back(reply)) {
     trusted_ = known_ = false;
     not_before_ = now + kAgainUntrusted;

@@ -15,16 +15,42 @@ struct SmallFault {
   Node node;
 };
 
-// What two masters could come from: lost hosts, halted ones, links, the witness.
-constexpr SmallFault kSmall[] = {{0, Node::a}, {0, Node::b}, {2, Node::a}, {3, Node::a}, {3, Node::b},
-                                 {4, Node::a}, {5, Node::a}, {6, Node::a}, {6, Node::b}, {7, Node::a},
-                                 {7, Node::b}, {9, Node::a}, {13, Node::a}};
-/// After the fault before: while it is noticed, before and after the right and the term end, and settled.
-constexpr Milliseconds kGaps[] = {0ms, 300ms, 1200ms, 2600ms, 3100ms, 5200ms};
-constexpr Milliseconds kDurations[] = {400ms, 2900ms, 8000ms};
-constexpr Arbiter kArbiters[] = {Arbiter::witness, Arbiter::none, Arbiter::hook};
+/// What is tried at each place of a sequence. The longer the sequence, the fewer: all of them have to fit in
+/// minutes.
+struct SmallModel {
+  std::vector<SmallFault> faults;
+  std::vector<Milliseconds> gaps;
+  std::vector<Milliseconds> durations;
 
-constexpr std::uint64_t kChoices = std::size(kSmall) * std::size(kGaps) * std::size(kDurations);
+  std::uint64_t choices() const { return faults.size() * gaps.size() * durations.size(); }
+};
+
+// What two masters could come from: lost hosts, halted ones, links, the witness. The gap is what passes after
+// the fault before: while it is noticed, before and after right and term end, and settled.
+SmallModel model_of(int length) {
+  if (length < 3) {
+    return {{{0, Node::a},
+             {0, Node::b},
+             {2, Node::a},
+             {3, Node::a},
+             {3, Node::b},
+             {4, Node::a},
+             {5, Node::a},
+             {6, Node::a},
+             {6, Node::b},
+             {7, Node::a},
+             {7, Node::b},
+             {9, Node::a},
+             {13, Node::a}},
+            {0ms, 300ms, 1200ms, 2600ms, 3100ms, 5200ms},
+            {400ms, 2900ms, 8000ms}};
+  }
+  return {{{2, Node::a}, {3, Node::a}, {3, Node::b}, {4, Node::a}, {5, Node::a}, {7, Node::a}, {9, Node::a}},
+          {0ms, 1200ms, 3100ms},
+          {2900ms, 8000ms}};
+}
+
+constexpr Arbiter kArbiters[] = {Arbiter::witness, Arbiter::none, Arbiter::hook};
 
 struct Step {
   SmallFault fault;
@@ -32,12 +58,12 @@ struct Step {
   Milliseconds duration;
 };
 
-Step step_of(std::uint64_t choice) {
+Step step_of(const SmallModel& model, std::uint64_t choice) {
   Step step{};
-  step.fault = kSmall[choice % std::size(kSmall)];
-  choice /= std::size(kSmall);
-  step.gap = kGaps[choice % std::size(kGaps)];
-  step.duration = kDurations[choice / std::size(kGaps)];
+  step.fault = model.faults[choice % model.faults.size()];
+  choice /= model.faults.size();
+  step.gap = model.gaps[choice % model.gaps.size()];
+  step.duration = model.durations[choice / model.gaps.size()];
   return step;
 }
 
@@ -66,8 +92,9 @@ ExhaustiveResult run_exhaustively(int depth, double seconds) {
   const auto begun = Clock::now();
   ExhaustiveResult result;
   for (int length = 1; length <= depth; ++length) {
+    const SmallModel model = model_of(length);
     std::uint64_t count = std::size(kArbiters);
-    for (int i = 0; i < length; ++i) count *= kChoices;
+    for (int i = 0; i < length; ++i) count *= model.choices();
     // A stride without a common divisor visits all, the far ones early.
     std::uint64_t stride = count * 618 / 1000 + 1;
     while (std::gcd(stride, count) != 1) ++stride;
@@ -81,7 +108,9 @@ ExhaustiveResult run_exhaustively(int depth, double seconds) {
       options.operators = false;
       choice /= std::size(kArbiters);
       std::vector<Step> steps;
-      for (int k = 0; k < length; ++k, choice /= kChoices) steps.push_back(step_of(choice % kChoices));
+      for (int k = 0; k < length; ++k, choice /= model.choices()) {
+        steps.push_back(step_of(model, choice % model.choices()));
+      }
       World world(options);
       play(world, steps);
       ++result.sequences;

@@ -190,7 +190,8 @@ void World::set_up() {
   run_for(1s);
 }
 
-void World::plan_faults() {
+/// All of them at their times; returns when they have happened, and `settle` later, or at once for 0.
+void World::plan_faults(Milliseconds settle) {
   int sum = 0;
   for (const FaultInfo& info : kFaults) sum += info.weight;
   Milliseconds at{0};
@@ -208,7 +209,7 @@ void World::plan_faults() {
       if (chance(5)) hook_works_ = !hook_works_;
     });
   }
-  run_for(at + 10s);
+  if (settle > 0ms) run_for(at + settle);
 }
 
 void World::heal() {
@@ -275,7 +276,7 @@ void World::finish() {
 
 bool World::run() {
   set_up();
-  if (!broken()) plan_faults();
+  if (!broken()) plan_faults(10s);
   if (!broken()) finish();
   return !broken();
 }

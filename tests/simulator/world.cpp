@@ -125,8 +125,9 @@ void World::start_relay(Host& host) {
     const Lineage& lineage = loaded.slot.lineage;
     trace("  epoch " + std::to_string(loaded.slot.epoch) + ", generation " +
           to_string(lineage.generation).substr(0, 8) + ", parent " +
-          (lineage.parents.empty() ? "none" : to_string(lineage.parents.front()).substr(0, 8)) + ", eligible " +
-          std::to_string(loaded.slot.eligible) + ", split " + std::to_string(loaded.slot.split));
+          (lineage.parents.empty() ? "none" : to_string(lineage.parents.front()).substr(0, 8)) +
+          ", eligible " + std::to_string(loaded.slot.eligible) + ", split " +
+          std::to_string(loaded.slot.split));
   }
   give(host, event::Start{loaded});
   beat(host);

@@ -114,7 +114,11 @@ class World {
   void run_for(Milliseconds time);
   void fault(int kind, Node where, Milliseconds duration);
   void finish();
+  void start_faults() { plan_faults(Milliseconds{0}); }
   bool broken() const { return !violations_.empty(); }
+  /// Null while that relay is down.
+  const RoleMachine* machine(Node node) { return host(node).up ? host(node).machine.get() : nullptr; }
+  Now now(Node node) { return now(host(node)); }
   static constexpr int kFaultKinds = 24;
   static const char* fault_name(int kind);
 
@@ -192,7 +196,7 @@ class World {
   void bootstrap_step(Host& master, std::string lease, int steps);
 
   // world-faults.cpp
-  void plan_faults();
+  void plan_faults(Milliseconds settle);
   void heal();
   void cut(Site from, Site to, Milliseconds duration);
   void remove_witness();
