@@ -22,8 +22,8 @@ bool Gate::fits(const GateRequest& request) const {
 }
 
 bool Gate::may_pass_beside_holder(const GateRequest& request) const {
-  return request.mode == GateMode::end && inside_.size() == 1 && inside_.front().mode == GateMode::alone &&
-         contains(passing_, request.session);
+  return (request.mode == GateMode::end || request.before_end) && inside_.size() == 1 &&
+         inside_.front().mode == GateMode::alone && contains(passing_, request.session);
 }
 
 /// Keeps new reads out first: then those under way can only become fewer.
@@ -35,7 +35,7 @@ bool Gate::reads_are_over(const GateRequest& request) {
 
 bool Gate::enter(const GateRequest& request, Granted granted) {
   const std::lock_guard lock(mutex_);
-  const bool first = waiting_.empty() || request.mode == GateMode::end;
+  const bool first = waiting_.empty() || request.mode == GateMode::end || may_pass_beside_holder(request);
   if (first && fits(request) && reads_are_over(request)) {
     inside_.push_back(request);
     return true;
@@ -112,7 +112,7 @@ void Gate::let_ends_in(Calls& calls) {
   const bool ends_pass = inside_.empty() || is_shared(inside_.front().mode);
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     const bool end = it->request.mode == GateMode::end;
-    if (end && (ends_pass || may_pass_beside_holder(it->request))) {
+    if ((end && ends_pass) || may_pass_beside_holder(it->request)) {
       inside_.push_back(it->request);
       calls.push_back(std::move(it->granted));
       it = waiting_.erase(it);
@@ -169,7 +169,8 @@ std::uint64_t Gate::waiting_without_end(const std::vector<std::uint64_t>& sessio
   const std::lock_guard lock(mutex_);
   for (const Waiting& waiting : waiting_) {
     const GateRequest& request = waiting.request;
-    if (request.mode != GateMode::end && contains(sessions, request.session)) return request.session;
+    if (request.mode != GateMode::end && !request.before_end && contains(sessions, request.session))
+      return request.session;
   }
   return 0;
 }

@@ -27,6 +27,7 @@ struct GateRequest {
   std::uint64_t session = 0;
   GateMode mode = GateMode::write;
   bool excludes_reads = false;  ///< write or alone: takes locks in conflict with readers
+  bool before_end = false;      ///< what a COMMIT has to do first: counts as its end
 };
 
 /// Thread-safe. One per database.
@@ -51,7 +52,7 @@ class Gate {
   void let_ends_pass(std::uint64_t holder, std::vector<std::uint64_t> sessions);
   /// What `session` does inside takes too long: from here on it keeps nobody out any more.
   void let_others_pass(std::uint64_t session);
-  /// Of these sessions, one that waits here with something else than an end; 0: none does.
+  /// Of these sessions, one that waits here with something that is no end; 0: none does.
   std::uint64_t waiting_without_end(const std::vector<std::uint64_t>& sessions) const;
 
   struct Counts {

@@ -24,6 +24,8 @@ struct DatabaseOrder {
 class Gates {
  public:
   DatabaseOrder& of(const std::string& database);
+  /// Of what belongs to no database: roles, databases, tablespaces.
+  DatabaseOrder& of_shared_objects() { return shared_objects_; }
 
   /// Backends by their process ids, on either server: pg_blocking_pids names those.
   void add_backends(std::uint64_t session, std::uint32_t master_pid, std::uint32_t standby_pid);
@@ -34,6 +36,7 @@ class Gates {
  private:
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<DatabaseOrder>, std::less<>> orders_;
+  DatabaseOrder shared_objects_;
   std::unordered_map<std::uint32_t, std::uint64_t> on_master_;
   std::unordered_map<std::uint32_t, std::uint64_t> on_standby_;
 };

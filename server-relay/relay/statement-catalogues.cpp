@@ -3,6 +3,9 @@
 #include <chrono>
 
 #include <asio/co_spawn.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include "common/base/log.h"
 #include "server-relay/rewriting/rewrite-catalogue.h"
@@ -14,17 +17,35 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kLoadLimit{20000};  ///< nobody waits for it
 constexpr auto kRetryAfter = 5s;
+/// DDL that no statement shows (inside of a function, or on the server itself) is found out this often.
+constexpr auto kCompareEvery = 2s;
 
 struct DatabaseFacts {
   std::shared_ptr<const StatementCatalogue> catalogue;
   std::shared_ptr<const RewriteCatalogue> rewriting;
   bool may_defer = true;
+  std::string version;  ///< of all that, as the server had it before the rest was read
 };
 using Loaded = Result<DatabaseFacts>;
 
 constexpr const char* kDeferrableSql = "SELECT 1 FROM pg_trigger WHERE tgdeferrable LIMIT 1";
 
+asio::awaitable<Result<std::string>> read_version(ServiceConnection& server, const std::string& database) {
+  std::string version;
+  for (const char* const sql : {kStatementCatalogueVersionSql, kRewriteCatalogueVersionSql, kDeferrableSql}) {
+    const Result<ServiceRows> rows = co_await server.query(database, sql, {}, kLoadLimit, true);
+    if (!rows) co_return Error{rows.error()};
+    for (const auto& row : rows->rows) {
+      for (const auto& value : row) version += value + " ";
+    }
+    version += '\n';
+  }
+  co_return version;
+}
+
 asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std::string database) {
+  const Result<std::string> version = co_await read_version(server, database);
+  if (!version) co_return Error{version.error()};
   const Result<ServiceRows> functions =
       co_await server.query(database, kStatementFunctionsSql, {}, kLoadLimit, true);
   if (!functions) co_return Error{functions.error()};
@@ -65,6 +86,7 @@ asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std:
   facts.catalogue = std::move(*catalogue);
   facts.rewriting = std::move(*rewriting);
   facts.may_defer = !deferrable->rows.empty();
+  facts.version = *version;
   co_return facts;
 }
 
@@ -95,6 +117,7 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
         return catalogue_;
       if (std::chrono::steady_clock::now() < not_before_) return nullptr;
       loading_ = true;
+      being_read_ = true;
     }
     load(state, *this);
     return nullptr;
@@ -119,6 +142,9 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
     return drops_;
   }
 
+  /// Since the last time that this was asked.
+  bool was_used() { return used_.exchange(false, std::memory_order_relaxed); }
+
   /// What a load found that saw `drops` when it began. True: it has to begin again.
   bool take(const Loaded& loaded, std::uint64_t drops) {
     const std::lock_guard lock(mutex_);
@@ -131,6 +157,7 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
       may_defer_ = loaded->may_defer;
       ++version_;
     }
+    being_read_ = loading_;
     return loading_;
   }
 
@@ -172,8 +199,32 @@ void StatementCatalogues::load(const std::shared_ptr<State>& state, Entry& entry
                      log::warning("statement-catalogue-unread",
                                   {{"database", entry.database()}, {"error", result->error()}});
                    }
-                   if (again) load(state, entry);
+                   if (again) {
+                     load(state, entry);
+                   } else if (*result) {
+                     watch(state, entry, (*result)->version, drops);
+                   }
                  });
+}
+
+/// For as long as what was loaded is in force.
+void StatementCatalogues::watch(const std::shared_ptr<State>& state, Entry& entry, const std::string& version,
+                                std::uint64_t drops) {
+  const auto compare = [](std::shared_ptr<State> its, Entry& of, std::string known,
+                          std::uint64_t since) -> asio::awaitable<void> {
+    asio::steady_timer timer(its->executor);
+    while (of.drops() == since) {
+      timer.expires_after(kCompareEvery);
+      std::error_code ignored;
+      co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      if (!of.was_used()) continue;
+      const Result<std::string> now = co_await read_version(its->server, of.database());
+      if (now && *now != known && of.drops() == since) of.drop();
+    }
+  };
+  asio::co_spawn(state->executor, compare(state, entry, version, drops), [&entry](std::exception_ptr thrown) {
+    if (thrown) log::error("statement-catalogue-unwatched", {{"database", entry.database()}});
+  });
 }
 
 void StatementCatalogues::drop(const std::string& database) {

@@ -32,6 +32,8 @@ class StatementCatalogues {
   class Entry;
   struct State;
   static void load(const std::shared_ptr<State>& state, Entry& entry);
+  static void watch(const std::shared_ptr<State>& state, Entry& entry, const std::string& version,
+                    std::uint64_t drops);
   std::shared_ptr<State> state_;
 };
 

@@ -54,16 +54,19 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::chrono::steady_clock::time_point entered{};  ///< the gate
   bool slow_told = false;
   bool names_secret = false;  ///< the unit's text is not for the log
+  bool in_shared = false;     ///< in the order of roles and databases, too
 
   // The frontend's transaction.
   bool wrote = false;
-  bool own_savepoint = false;         ///< the youngest is the relay's
-  std::uint32_t open_savepoints = 0;  ///< of the relay's in the transaction
+  std::uint32_t youngest_savepoints = 0;  ///< so many of the youngest are the relay's
+  std::uint32_t open_savepoints = 0;      ///< of the relay's in the transaction
   Timeouts timeouts = Timeouts::of_client;
   bool strict = false;          ///< its snapshot outlives a statement (REPEATABLE READ and above)
   bool serializable = false;    ///< and the master judges it
+  std::string held_locks;       ///< session advisory locks before the attempt under way
   bool soften_standby = false;  ///< the standby's side of it has still to be told
   bool catalogue_changed = false;
+  bool catalogue_awaited = false;       ///< once, at the session's first unit
   bool failed_in_block = false;         ///< and those who wait for its locks have not been told yet
   std::vector<std::uint64_t> row_keys;  ///< what the forecast has of it
   std::string begin_bytes;              ///< the unit that began it, while nothing else has been done in it
@@ -74,6 +77,14 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool serializable_by_default = false;
   std::string lock_timeout = "0";
   std::string statement_timeout = "0";
+  std::string parallel_workers = "2";  ///< max_parallel_workers_per_gather
+  bool parallel_off = false;           ///< in the open transaction, by the relay
+  bool seeded = false;                 ///< random() gives the same on both legs
+  bool seed_of_client = false;         ///< and the frontend wants its own series
+
+  // Of a SERIALIZABLE READ ONLY DEFERRABLE transaction that has no snapshot yet.
+  bool read_only = false;
+  bool deferrable = false;
 
   /// What one leg said to the attempt under way.
   struct Reply {
@@ -85,6 +96,12 @@ struct SerialState final : private UnitPlanner::Classifier {
     bool gave_up() const {
       return sqlstate == "57014" || sqlstate == "40001" || sqlstate == "40P01" || sqlstate == "55P03";
     }
+    /// Says nothing of the data: that, or a disk or memory or connections that do not suffice (classes 53,
+    /// 57 and 58 of "Error Codes").
+    bool has_own_reasons() const {
+      return gave_up() || sqlstate.starts_with("53") || sqlstate.starts_with("57") ||
+             sqlstate.starts_with("58");
+    }
     void note(const Outcome& outcome) {
       if (outcome.kind == Outcome::Kind::ready) status = outcome.status;
       if (outcome.kind != Outcome::Kind::error || failed()) return;
@@ -93,6 +110,8 @@ struct SerialState final : private UnitPlanner::Classifier {
     }
   };
   Reply master, standby;
+  /// Since when the standby alone meets locks in what is tried, if it does.
+  std::optional<std::chrono::steady_clock::time_point> standby_behind_locks;
   bool judging = false;  ///< differences wait until the attempt is judged as a whole
 
   /// What goes in front of the frontend's next unit.
@@ -133,6 +152,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool alone_moves_sequences = false;  ///< it may have moved some
   bool calls_code = false;             ///< CALL or DO: what it commits inside is not seen
   bool committed_inside = false;       ///< a tag said so
+  bool completed_inside = false;       ///< one of several statements
   bool forgiving = false;              ///< the standby was not given what the master gave up
 
   /// A unit begins: what was to go in front of it does.
@@ -145,7 +165,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   }
   void begin_unit() {
     master = standby = {};
-    committed_inside = forgiving = false;
+    committed_inside = completed_inside = forgiving = false;
   }
 
  private:

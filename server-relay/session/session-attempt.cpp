@@ -43,6 +43,15 @@ std::chrono::milliseconds time_of_setting(std::string_view text) {
   return std::chrono::milliseconds(number);
 }
 
+bool takes_advisory_locks(const UnitStatement& statement) {
+  return statement.facts != nullptr && statement.facts->advisory_locks;
+}
+
+bool calls_random(const UnitStatement& statement) {
+  return statement.facts != nullptr &&
+         std::ranges::find(statement.facts->flags, "random") != statement.facts->flags.end();
+}
+
 }  // namespace
 
 std::string Session::deadlock_error() {
@@ -75,13 +84,18 @@ void Session::append_attempt(ByteSpan bytes, bool again) {
 void Session::add_savepoint(bool extended) {
   constexpr std::uint32_t kMostOpen = 32;
   SerialState& s = *serial_;
-  if (s.own_savepoint && s.open_savepoints >= kMostOpen) {
-    add_prefix("RELEASE SAVEPOINT pgtandem", extended);
-    --s.open_savepoints;
-  }
+  if (s.youngest_savepoints != 0 && s.open_savepoints >= kMostOpen) release_savepoints(1, extended);
   add_prefix("SAVEPOINT pgtandem", extended);
   ++s.open_savepoints;
-  s.own_savepoint = true;
+  ++s.youngest_savepoints;
+}
+
+/// What was done behind them stays.
+void Session::release_savepoints(std::uint32_t count, bool extended) {
+  SerialState& s = *serial_;
+  for (std::uint32_t i = 0; i < count; ++i) add_prefix("RELEASE SAVEPOINT pgtandem", extended);
+  s.open_savepoints -= count;
+  s.youngest_savepoints -= count;
 }
 
 void Session::send_attempt(const Trial& trial, int number) {
@@ -102,10 +116,15 @@ void Session::send_attempt(const Trial& trial, int number) {
     }
   } else {
     soften_standby(extended);
-    if (trial.way_back == WayBack::savepoint && (number == 1 || !s.own_savepoint)) add_savepoint(extended);
+    if (trial.way_back == WayBack::savepoint && (number == 1 || s.youngest_savepoints == 0))
+      add_savepoint(extended);
   }
   if (trial.own_block || number > 1 || s.timeouts != SerialState::Timeouts::ours)
     limit_timeouts(number, trial.plan.statement.kind == StatementKind::ddl, extended);
+  const UnitStatement& statement = trial.plan.statement;
+  if (statement.changes_catalogue || statement.kind == StatementKind::ddl) forbid_parallel_plans(extended);
+  if (!s.seed_of_client && (number > 1 || calls_random(statement)))
+    add_prefix("SET seed = " + seed_setting(), extended);
   append_attempt(trial.bytes, number > 1);
   // What a deferred constraint has to wait for is waited for here, not at the commit (hard point 16).
   if (trial.own_block && s.statements.may_defer()) own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", extended);
@@ -145,6 +164,58 @@ asio::awaitable<void> Session::undo(const Trial& trial) {
     drop_mismatches();
     const bool standby_done = standby_state_ != StandbyState::live || s.standby.status == wanted;
     if (s.master.status == wanted && standby_done) break;
+  }
+}
+
+/// Session advisory locks outlive the rollback of a failed attempt, on one server or both: those that were
+/// not there before it are given back (hard point 15). Of a lock that was held already, only the count is
+/// wrong.
+asio::awaitable<void> Session::note_advisory_locks(bool extended) {
+  SerialState& s = *serial_;
+  s.own_values.clear();
+  own_unit_text(
+      "SELECT coalesce(pg_catalog.string_agg(pg_catalog.concat_ws('.', classid, objid, objsubid, mode), "
+      "','), "
+      "'') FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = "
+      "pg_catalog.pg_backend_pid()",
+      extended);
+  flush_own();
+  co_await settled();
+  drop_mismatches();
+  s.held_locks = s.own_values.empty() ? std::string() : s.own_values[0].value_or("");
+}
+
+asio::awaitable<void> Session::free_advisory_locks(bool extended) {
+  own_unit_text(
+      "SELECT CASE objsubid WHEN 1 THEN CASE mode WHEN 'ShareLock' "
+      "THEN pg_catalog.pg_advisory_unlock_shared(classid::int8 << 32 | objid::int8) "
+      "ELSE pg_catalog.pg_advisory_unlock(classid::int8 << 32 | objid::int8) END "
+      "ELSE CASE mode WHEN 'ShareLock' "
+      "THEN pg_catalog.pg_advisory_unlock_shared(classid::int8::bit(32)::int4, objid::int8::bit(32)::int4) "
+      "ELSE pg_catalog.pg_advisory_unlock(classid::int8::bit(32)::int4, objid::int8::bit(32)::int4) END END "
+      "FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = "
+      "pg_catalog.pg_backend_pid() AND pg_catalog.concat_ws('.', classid, objid, objsubid, mode) "
+      "<> ALL (pg_catalog.string_to_array('" +
+          serial_->held_locks + "', ','))",
+      extended);
+  flush_own();
+  co_await settled();
+  drop_mismatches();
+}
+
+/// Locks that the master does not know are those of somebody who works on the standby's server directly: no
+/// other session of this relay will free them. It is given its time, and then up.
+void Session::check_standbys_locks() {
+  SerialState& s = *serial_;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool alone = standby_state_ == StandbyState::live && s.standby.lock_timeout && !s.master.lock_timeout;
+  if (!alone) {
+    s.standby_behind_locks.reset();
+  } else if (!s.standby_behind_locks) {
+    s.standby_behind_locks = now;
+  } else if (now - *s.standby_behind_locks > env_.settings.standby_timeout) {
+    standby_lost("a statement of session " + std::to_string(id_) +
+                 " waited on it for standby_timeout for a lock that nobody holds on the master");
   }
 }
 
@@ -191,7 +262,8 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
       refusal = over_a_limit(trial.began);
     }
     if (ended() || !refusal.empty()) break;
-    co_await enter_gate(local ? GateMode::local : GateMode::write, ddl);
+    const bool before_end = trial.bytes.empty();
+    co_await enter_gate(local ? GateMode::local : GateMode::write, ddl, before_end);
     if (ended()) break;
     const bool changed = local && !still_local(trial);
     if (changed || (trusting && !claim_rows(trial))) {  // whoever was inside before has them now
@@ -200,6 +272,10 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
       --number;
       continue;
     }
+    if (trial.plan.statement.shared_objects) co_await enter_shared_order();
+    if (number == 1 && takes_advisory_locks(trial.plan.statement))
+      co_await note_advisory_locks(trial.plan.extended);
+    if (ended()) break;
     if (trial.bytes.empty()) {
       send_check(number, trial.plan.extended);
     } else {
@@ -208,11 +284,13 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
     std::vector<std::uint32_t> pids;
     if (number > 1) pids = co_await who_blocks();
     co_await settled();
+    check_standbys_locks();
     const bool met_a_lock = attempt_met_a_lock();
     const bool in_other_order = local && outcomes_differ();
     if (ended() || s.spilled || (!met_a_lock && !in_other_order)) break;
     drop_mismatches();
     co_await undo(trial);
+    if (takes_advisory_locks(trial.plan.statement)) co_await free_advisory_locks(trial.plan.extended);
     if (trial.plan.statement.may_use_sequences) co_await align_sequences();
     leave_gate();
     if (ended()) break;

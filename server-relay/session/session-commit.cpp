@@ -23,7 +23,16 @@ asio::awaitable<void> Session::fail_transaction(bool extended) {
   flush_own();
   co_await settled();
   drop_mismatches();
-  serial_->own_savepoint = false;
+  serial_->youngest_savepoints = 0;
+}
+
+/// Of one statement there is one difference to tell: what follows from it, as the state of the transaction
+/// and what its COMMIT says, is none of its own.
+void Session::judge_attempt() {
+  if (std::optional<Mismatch> first = matcher_.next_mismatch();
+      first && !ended() && standby_state_ == StandbyState::live)
+    handle_mismatch(*first);
+  drop_mismatches();
 }
 
 asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
@@ -31,16 +40,18 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
   const UnitPlan& plan = trial.plan;
   const bool own_block = trial.own_block;
   const bool standby_counts = standby_state_ == StandbyState::live;
-  // Undone on both, nothing has been missed: the standby took what the master refused.
+  // Undone on both, nothing has been missed: the standby took what the master refused. Where that is for
+  // what its data are, they are not the standby's.
   const bool only_master_failed = s.master.failed() && standby_counts && !s.standby.failed();
-  if (only_master_failed) {
+  if (only_master_failed && s.master.has_own_reasons()) {
     drop_mismatches();
     if (!own_block) co_await fail_transaction(plan.extended);
   } else {
     // Both have failed, and nothing is left of either: that they give other reasons is no difference.
-    if (s.master.failed() && s.standby.failed() && (s.master.gave_up() || s.standby.gave_up()))
+    if (s.master.failed() && s.standby.failed() &&
+        (s.master.has_own_reasons() || s.standby.has_own_reasons()))
       drop_mismatches();
-    judge_mismatches();
+    judge_attempt();
   }
   if (ended()) co_return;
   const bool failed = s.master.failed();
@@ -153,6 +164,7 @@ asio::awaitable<void> Session::refuse_commit(const UnitPlan& plan) {
 /// The relay's own COMMIT, on both servers.
 asio::awaitable<void> Session::commit_attempt(bool extended) {
   SerialState& s = *serial_;
+  const bool standby_has_failed = s.standby.failed();
   s.master = s.standby = {};
   const bool master_first = s.serializable_by_default && standby_state_ == StandbyState::live;
   own_unit_text("COMMIT", extended);
@@ -169,7 +181,7 @@ asio::awaitable<void> Session::commit_attempt(bool extended) {
   }
   co_await settled();
   if (ended()) co_return;
-  if (s.forgiving) drop_mismatches();
+  if (s.forgiving || standby_has_failed) drop_mismatches();
   s.forgiving = false;
   judge_mismatches();
 }

@@ -4,6 +4,7 @@
 ///   own unit   a cycle of its own, none of whose replies reaches the frontend
 ///   prefix     sent in one go before a unit of the frontend's, without a cycle of its own; its replies are
 ///              dropped where they are read (take_prefix_reply)
+#include "common/base/crypto.h"
 #include "common/protocol/messages.h"
 #include "server-relay/session/session.h"
 
@@ -127,7 +128,19 @@ void Session::restore_timeouts(bool extended) {
   add_prefix("SET LOCAL lock_timeout = " + quoted(s.lock_timeout), extended);
   if (s.statement_timeout != "0")
     add_prefix("SET LOCAL statement_timeout = " + quoted(s.statement_timeout), extended);
+  if (s.parallel_off)
+    add_prefix("SET LOCAL max_parallel_workers_per_gather = " + quoted(s.parallel_workers), extended);
+  s.parallel_off = false;
   s.timeouts = SerialState::Timeouts::of_client;
+}
+
+/// What random() gives inside of triggers and functions is equal as long as every call runs on both servers:
+/// not after a failed attempt, and not where one stopped earlier. `SET seed` does what setseed() does
+/// ("SET").
+std::string Session::seed_setting() {
+  std::uint32_t number = 0;
+  for (const char byte : random_bytes(sizeof number)) number = number << 8 | std::uint8_t(byte);
+  return std::to_string(double(number % 1000000000U) / 1e9);
 }
 
 /// The master alone judges what is serializable (design page 2, rule 8).
@@ -160,24 +173,37 @@ void Session::limit_timeouts(int number, bool ddl, bool extended) {
   s.timeouts = SerialState::Timeouts::ours;
 }
 
+/// Sums of several workers come together in any order: what a query fills a table with has one.
+void Session::forbid_parallel_plans(bool extended) {
+  SerialState& s = *serial_;
+  if (s.parallel_off || s.parallel_workers == "0") return;
+  add_prefix("SET LOCAL max_parallel_workers_per_gather = 0", extended);
+  s.parallel_off = true;
+}
+
 /// What the frontend's settings are, by a unit of the relay's own; outside of transactions.
 asio::awaitable<void> Session::learn_settings() {
   SerialState& s = *serial_;
   co_await settled();
   s.own_values.clear();
+  const std::string seed = s.seeded ? "" : ", pg_catalog.setseed(" + seed_setting() + ")";
   own_unit_text(
       "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout'), "
       "pg_catalog.current_setting('default_transaction_isolation'), "
-      "pg_catalog.current_setting('password_encryption')",
+      "pg_catalog.current_setting('password_encryption'), "
+      "pg_catalog.current_setting('max_parallel_workers_per_gather')" +
+          seed,
       true);
   flush_own();
   co_await settled();
-  if (ended() || s.own_values.size() != 4) co_return;
+  if (ended() || s.own_values.size() < 5) co_return;
+  s.seeded = true;
   s.lock_timeout = s.own_values[0].value_or("0");
   s.statement_timeout = s.own_values[1].value_or("0");
   s.serializable_by_default = s.own_values[2] == "serializable";
   s.strict_by_default = s.serializable_by_default || s.own_values[2] == "repeatable read";
   s.password_encryption = s.own_values[3].value_or("scram-sha-256");
+  s.parallel_workers = s.own_values[4].value_or("2");
   s.settings_known = true;
 }
 

@@ -1,7 +1,6 @@
 /// Discipline `serial`: what each server would compute differently is computed once, by the master, before
 /// the unit is sent (design page 2, "What depends on the server").
 #include <algorithm>
-#include <map>
 
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
@@ -270,27 +269,12 @@ std::string Session::rewritten_unit(const UnitPlan& plan, const std::vector<Mess
 }
 
 /// After DDL, and at the beginning, it is not known for a moment which columns have defaults that differ.
-/// Where that cannot be read at all, not every write waits for it in vain.
 asio::awaitable<void> Session::catalogue_is_read() {
   constexpr auto kLook = std::chrono::milliseconds(5);
-  constexpr auto kLongest = std::chrono::seconds(2);
-  constexpr auto kUnreadFor = std::chrono::seconds(60);
-  // By database, for all sessions of this thread: when to wait again.
-  static thread_local std::map<std::string, SteadyTime, std::less<>> unread;
   SerialState& s = *serial_;
-  if (s.catalogue_changed || env_.settings.service.user.empty()) co_return;
-  if (s.statements.rewriting() != nullptr) co_return;
-  const SteadyTime began = std::chrono::steady_clock::now();
-  if (const auto found = unread.find(database_); found != unread.end()) {
-    if (began < found->second) co_return;
-    unread.erase(found);
-  }
   asio::steady_timer timer(context_);
-  while (!ended() && s.statements.rewriting() == nullptr) {
-    if (std::chrono::steady_clock::now() >= began + kLongest) {
-      unread.insert_or_assign(database_, began + kUnreadFor);
-      co_return;
-    }
+  while (!ended() && !s.catalogue_changed && s.statements.rewriting() == nullptr &&
+         s.statements.is_being_read()) {
     timer.expires_after(kLook);
     std::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/protocol/messages.h"
 #include "server-relay/session/session.h"
+#include "server-relay/statements/lexical-scan.h"
 
 namespace pgtandem {
 namespace {
@@ -55,6 +56,9 @@ void Session::leave_serial() {
 
 /// Serves what has been read from the frontend, as far as it goes.
 asio::awaitable<void> Session::serve_serial() {
+  // Without it the first reads of all sessions would be taken for writes, and wait for each other.
+  if (!serial_->catalogue_awaited && mirrored()) co_await catalogue_is_read();
+  serial_->catalogue_awaited = true;
   while (!ended() && phase_ == Phase::streaming && !front_kept_.empty()) {
     const bool between = tracker_.phase() == RequestTracker::Phase::between;
     const bool begins = between && !serial_->admitted && request_splitter_.at_boundary();
@@ -87,11 +91,18 @@ asio::awaitable<void> Session::serve_serial() {
   }
 }
 
+/// The master waits for the end of others' transactions, and they wait for the gate (hard point 22).
+bool Session::waits_for_safe_snapshot() const {
+  return serial_->serializable && serial_->read_only && serial_->deferrable;
+}
+
 Session::Way Session::way_of(const UnitPlan& plan) const {
   const UnitStatement& statement = plan.statement;
   const bool block = status_ == 'T';
   const bool failed = status_ == 'E';
   if (!mirrored()) return Way::plain;
+  if (block && waits_for_safe_snapshot() && plan.completeness == UnitPlan::Completeness::whole)
+    return Way::plain;
   if (plan.completeness == UnitPlan::Completeness::open)
     return is_gated(statement.kind) ? Way::alone : Way::plain;
   switch (statement.kind) {
@@ -156,6 +167,8 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     if (s.inside == SerialState::Inside::outside)
       co_await enter_gate(way == Way::end ? GateMode::end : GateMode::alone, false);
     if (ended()) co_return;
+    if (way == Way::alone && plan.statement.shared_objects) co_await enter_shared_order();
+    if (ended()) co_return;
     if (way == Way::alone) begin_alone();
     // The master's verdict on a serializable transaction comes first (hard point 16).
     if (way == Way::end && s.serializable && standby_state_ == StandbyState::live) s.deferring = true;
@@ -184,11 +197,28 @@ void Session::note_plan(const UnitPlan& plan) {
   s.names_secret = statement.shared_objects;
   if (statement.kind == StatementKind::rollback_to) {
     // The relay's savepoint is always the youngest: any that the frontend names takes it along.
-    s.own_savepoint = false;
+    s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;
   }
   if (statement.changes_catalogue || statement.kind == StatementKind::opaque) s.catalogue_changed = true;
   if (statement.names_settings) s.settings_known = false;
+  note_words(plan);
+}
+
+/// What only the words of the text tell.
+void Session::note_words(const UnitPlan& plan) {
+  SerialState& s = *serial_;
+  const UnitStatement& statement = plan.statement;
+  const std::string_view unit = std::string_view(front_kept_).substr(0, plan.size);
+  if (statement.names_settings && mentions(unit, "seed")) s.seed_of_client = true;
+  const bool of_transaction = statement.kind == StatementKind::begin ||
+                              (statement.kind == StatementKind::session && statement.needs_block);
+  if (of_transaction) {
+    s.read_only = (s.read_only || mentions(unit, "read only")) && !mentions(unit, "read write");
+    s.deferrable = (s.deferrable || mentions(unit, "deferrable")) && !mentions(unit, "not deferrable");
+  } else if (status_ == 'T') {
+    s.deferrable = false;  // it has its snapshot now
+  }
 }
 
 /// The first write behind a BEGIN needs no savepoint: both can begin again.
@@ -211,7 +241,12 @@ void Session::prepare_plain(const UnitPlan& plan) {
   const bool end = kind == StatementKind::commit || kind == StatementKind::rollback;
   const bool names_savepoint = kind == StatementKind::savepoint || kind == StatementKind::release;
   // One that the frontend makes lies within the relay's; one that it releases takes the relay's along.
-  if (names_savepoint) s.own_savepoint = false;
+  if (names_savepoint) s.youngest_savepoints = 0;
+  // The table has to be of the current subtransaction ("COPY"), which must not be one of the relay's.
+  const std::string_view unit = std::string_view(front_kept_).substr(0, plan.size);
+  const bool copies = kind == StatementKind::copy_in || kind == StatementKind::opaque;
+  if (copies && s.youngest_savepoints != 0 && mentions(unit, "freeze"))
+    release_savepoints(s.youngest_savepoints, plan.extended);
   if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to)
     restore_timeouts(plan.extended);
   soften_standby(plan.extended);
@@ -230,9 +265,9 @@ std::function<void()> Session::answer() {
   };
 }
 
-asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads) {
+asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads, bool before_end) {
   SerialState& s = *serial_;
-  GateRequest request{id_, mode, excludes_reads};
+  GateRequest request{id_, mode, excludes_reads, before_end};
   const SteadyTime limit = std::chrono::steady_clock::now() + kReadsLimit;
   bool inside = s.order.gate.enter(request, answer());
   if (!inside && excludes_reads) wake_at(limit);
@@ -256,8 +291,21 @@ asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads) {
   s.slow_told = false;
 }
 
+/// Roles, databases and tablespaces are the same ones for all databases (hard point 24). Whoever is in this
+/// order is inside of its own database's gate, and waits for nobody in another one's.
+asio::awaitable<void> Session::enter_shared_order() {
+  SerialState& s = *serial_;
+  if (s.in_shared) co_return;
+  Gate& gate = env_.services.gates().of_shared_objects().gate;
+  const bool inside = gate.enter({id_, GateMode::write, false}, answer());
+  while (!inside && !ended() && !s.let_in) co_await s.event.wait();
+  s.in_shared = true;
+}
+
 void Session::leave_gate() {
   SerialState& s = *serial_;
+  if (s.in_shared) env_.services.gates().of_shared_objects().gate.leave(id_);
+  s.in_shared = false;
   if (s.inside == SerialState::Inside::outside) return;
   // Whoever comes next must not rely on what this one has changed.
   if (s.catalogue_changed && s.inside != SerialState::Inside::write)
@@ -340,14 +388,15 @@ void Session::on_client_unit(char status, bool failed) {
   cancelled_ = s.victim = false;
   if (failed) s.planner.on_error();
   if (status == 'I') {
-    s.wrote = s.own_savepoint = s.strict = s.serializable = s.soften_standby = false;
-    s.open_savepoints = 0;
+    s.wrote = s.strict = s.serializable = s.soften_standby = false;
+    s.read_only = s.deferrable = s.parallel_off = false;
+    s.open_savepoints = s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::of_client;
     s.planner.on_transaction_end();
     if (s.catalogue_changed) env_.services.catalogue_changed(database_);
     s.catalogue_changed = false;
   } else if (failed || status == 'E') {
-    s.own_savepoint = false;
+    s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;
     // A server frees row locks at the error (design page 2, rule 7).
     s.failed_in_block = !s.row_keys.empty() || s.wrote;
@@ -374,6 +423,15 @@ void Session::begin_alone() {
   spawn(&Session::watch_alone);
 }
 
+/// The standby gets what the master has answered; the rest of the unit goes on to be kept for it.
+void Session::flush_deferred() {
+  SerialState& s = *serial_;
+  standby_progress_ = std::chrono::steady_clock::now();
+  if (standby_state_ == StandbyState::live && !s.deferred.empty())
+    standby_out_.send(as_bytes(s.deferred), owner());
+  s.deferred = std::string();
+}
+
 void Session::defer(ByteSpan run) {
   serial_->deferred.append(as_text(run));
   if (serial_->deferred.size() > kDeferredLimit) send_deferred();
@@ -397,9 +455,7 @@ void Session::send_deferred() {
     s.forgiving = true;
     for (std::size_t i = 0; i < units_.size(); ++i) units_[i].prefix.of_standby = 0;
   }
-  if (standby_state_ == StandbyState::live && !s.deferred.empty())
-    standby_out_.send(as_bytes(s.deferred), owner());
-  s.deferred = std::string();
+  flush_deferred();
 }
 
 /// While the master's backend waits for a lock, the ends of those who hold it may pass beside it. Where one
@@ -434,6 +490,14 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   if (unit == nullptr || unit->role == Unit::Role::frontend) s.master.note(outcome);
   if (outcome.kind == Outcome::Kind::complete && outcome.tag_class == TagClass::commit)
     s.committed_inside = true;
+  if (outcome.kind == Outcome::Kind::complete) s.completed_inside = true;
+  // The frontend has flushed, and waits for the reply before it sends its Sync.
+  const bool answers = outcome.kind == Outcome::Kind::complete || outcome.kind == Outcome::Kind::suspended ||
+                       outcome.kind == Outcome::Kind::error;
+  if (s.open_unit && s.deferring && answers && !s.master.gave_up()) flush_deferred();
+  // The frontend sends its data when it has been asked for them, and that stands behind a CommandComplete,
+  // which waits for the standby's.
+  if (outcome.kind == Outcome::Kind::copy_in && s.completed_inside) send_deferred();
   const bool gave_up = outcome.kind == Outcome::Kind::error && outcome.sqlstate.view() == "57014";
   if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr &&
       unit->standby_status == 0)

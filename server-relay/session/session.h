@@ -133,13 +133,16 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void begin_serial();
   void leave_serial();
   asio::awaitable<void> serve_serial();
+  bool waits_for_safe_snapshot() const;
   Way way_of(const UnitPlan& plan) const;
   asio::awaitable<void> admit_unit(UnitPlan& plan);
   void note_plan(const UnitPlan& plan);
+  void note_words(const UnitPlan& plan);
   void keep_begin(const UnitPlan& plan);
   void prepare_plain(const UnitPlan& plan);
   std::function<void()> answer();
-  asio::awaitable<void> enter_gate(GateMode mode, bool excludes_reads);
+  asio::awaitable<void> enter_gate(GateMode mode, bool excludes_reads, bool before_end = false);
+  asio::awaitable<void> enter_shared_order();
   void leave_gate();
   asio::awaitable<void> enter_read();
   void wake_at(SteadyTime when);
@@ -151,6 +154,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> leave_aligned();
   void begin_alone();
   void defer(ByteSpan run);
+  void flush_deferred();
   void send_deferred();
   asio::awaitable<void> watch_alone();
   void check_client_stall(SteadyTime now);
@@ -172,6 +176,9 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void restore_timeouts(bool extended);
   void soften_standby(bool extended);
   void limit_timeouts(int number, bool ddl, bool extended);
+  void forbid_parallel_plans(bool extended);
+  void release_savepoints(std::uint32_t count, bool extended);
+  static std::string seed_setting();
   asio::awaitable<void> learn_settings();
   void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
   void keep_own_values(ByteSpan body);
@@ -219,6 +226,9 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool outcomes_differ() const;
   std::uint64_t foreseen(const Trial& trial) const;
   asio::awaitable<bool> wait_for_foreseen(const Trial& trial);
+  asio::awaitable<void> note_advisory_locks(bool extended);
+  asio::awaitable<void> free_advisory_locks(bool extended);
+  void check_standbys_locks();
   bool attempt_met_a_lock() const;
   asio::awaitable<void> run_attempts(const UnitPlan& plan);
   asio::awaitable<std::vector<std::uint32_t>> who_blocks();
@@ -258,6 +268,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> judge_standby_end();
   void handle_mismatches();
   void judge_mismatches();
+  void judge_attempt();
   Unit* master_unit();
   void note_parameter(ByteSpan body);
   void handle_mismatch(Mismatch& mismatch);

@@ -5,6 +5,7 @@
 namespace pgtandem {
 
 void DatabaseStatements::refresh() {
+  shared_.note_use();
   const std::uint64_t version = shared_.version();
   if (catalogue_ != nullptr && version == version_) return;
   catalogue_ = shared_.current();

@@ -25,10 +25,18 @@ class SharedCatalogue {
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   /// Deferrable constraints or constraint triggers exist; true while that is not known.
   bool may_defer() const { return may_defer_.load(std::memory_order_acquire); }
+  /// It has been asked for and will soon be there, or be known to be unreadable.
+  bool is_being_read() const { return being_read_.load(std::memory_order_acquire); }
+  /// Somebody relies on it, so it is worth comparing with the server's. Cheap where many call it.
+  void note_use() {
+    if (!used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_relaxed);
+  }
 
  protected:
   std::atomic<std::uint64_t> version_{1};
   std::atomic<bool> may_defer_{true};
+  std::atomic<bool> used_{false};
+  std::atomic<bool> being_read_{false};
 };
 
 /// One per I/O thread and database; used on that thread.
@@ -43,6 +51,7 @@ class DatabaseStatements {
   /// Another one than version(): what was proven need not hold any more.
   std::uint64_t current_version() const { return shared_.version(); }
   bool may_defer() const { return shared_.may_defer(); }
+  bool is_being_read() const { return shared_.is_being_read(); }
   /// Null while it is not known.
   std::shared_ptr<const RewriteCatalogue> rewriting() {
     refresh();

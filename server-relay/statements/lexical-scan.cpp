@@ -201,12 +201,15 @@ bool names_settings(std::string_view text) {
   return false;
 }
 
-bool mentions_isolation(std::string_view text) {
-  constexpr std::string_view kWord = "isolation";
-  for (std::size_t at = 0; at + kWord.size() <= text.size(); ++at) {
-    if (equals_folded(text.substr(at, kWord.size()), kWord)) return true;
+bool mentions(std::string_view text, std::string_view lower_case_word) {
+  for (std::size_t at = 0; at + lower_case_word.size() <= text.size(); ++at) {
+    if (equals_folded(text.substr(at, lower_case_word.size()), lower_case_word)) return true;
   }
   return false;
+}
+
+bool mentions_isolation(std::string_view text) {
+  return mentions(text, "isolation");
 }
 
 bool generalise_numbers(std::string_view text, std::string& key) {

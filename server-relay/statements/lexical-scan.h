@@ -42,6 +42,8 @@ std::optional<Statement> classify_insert_of_constants(std::string_view text);
 
 /// One of the settings and views is named anywhere, in strings and comments too, that names_settings lists.
 bool names_settings(std::string_view text);
+/// Anywhere, in strings and comments too, in upper or lower case.
+bool mentions(std::string_view text, std::string_view lower_case_word);
 /// "isolation" stands anywhere: for texts that are not parsed.
 bool mentions_isolation(std::string_view text);
 

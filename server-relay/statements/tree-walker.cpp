@@ -211,6 +211,7 @@ void TreeWalker::visit_function(const ProtobufCMessage& message) {
 }
 
 void TreeWalker::look_at_setting(const PgQuery__FuncCall& call, std::string_view name) {
+  if (name == "setseed") facts_.names_settings = true;
   const bool sets = name == "set_config";
   if (!sets && name != "current_setting") return;
   const auto setting = call.n_args > 0 ? string_constant(call.args[0]) : std::nullopt;
@@ -352,8 +353,9 @@ void TreeWalker::visit_option(const ProtobufCMessage& message) {
 }
 
 bool is_watched_setting(std::string_view name) {
-  for (const std::string_view watched : {"lock_timeout", "statement_timeout", "role", "session_authorization",
-                                         "idle_in_transaction_session_timeout"}) {
+  for (const std::string_view watched :
+       {"lock_timeout", "statement_timeout", "role", "session_authorization", "seed",
+        "idle_in_transaction_session_timeout", "max_parallel_workers_per_gather"}) {
     if (equals_folded(name, watched)) return true;
   }
   return false;

@@ -28,6 +28,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "mirror_flags(*flags): what the relay of own_mirror gets on its command line")
     config.addinivalue_line("markers", "slow: takes over ten seconds; left out by --quick")
     config.addinivalue_line("markers", "full: takes minutes; only with --full")
     # A time limit from outside ends this process by SIGTERM: as an interrupt, it runs every clean-up.
@@ -179,8 +180,10 @@ def parted_pair():
 
 
 @pytest.fixture
-def own_mirror():
-    with Mirror() as made:
+def own_mirror(request):
+    """A mirror of this test's own, to be damaged; `mirror_flags` are for its relay."""
+    flags = request.node.get_closest_marker("mirror_flags")
+    with Mirror(*(flags.args if flags else ())) as made:
         yield made
 
 

@@ -441,6 +441,88 @@ def test_a_waiter_holds_nobody_up(world, player):
     answer(second)
 
 
+def test_a_safe_snapshot_is_waited_for_outside(world, player):
+    """The first read of a SERIALIZABLE READ ONLY DEFERRABLE transaction waits for writers, and nobody waits for it."""
+    writer, reader = player(), player()
+    writer.begin("ISOLATION LEVEL SERIALIZABLE")
+    assert writer.do("SELECT sum(v) FROM kept").ok
+    assert writer.do("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1").ok
+    reader.begin("ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE")
+    first = reader.go("SELECT count(*) FROM kept")
+    waits(first)
+    assert others_write(world) < 1
+    assert writer.do("COMMIT").tag == "COMMIT"
+    assert answer(first).value() == "10"
+    assert reader.do("COMMIT").ok
+
+
+def test_advisory_locks_of_failed_tries_are_given_back(world, player):
+    """A statement that locks in its own way and then waits for a row holds its lock once in the end, on both servers."""
+    holder, waiter = player(), player()
+    keys = ("77", "-5", f"{2**40 + 1}", "3, -4")
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    second = waiter.go("WITH l AS MATERIALIZED (SELECT " + ", ".join(f"pg_advisory_lock({key}) AS l{n}" for n, key in enumerate(keys)) +
+                       ") UPDATE kept SET v = v + 1 FROM l WHERE id = 1 AND l0 IS NOT NULL AND l1 IS NOT NULL AND l2 IS NOT NULL "
+                       "AND l3 IS NOT NULL")
+    waits(second)
+    assert holder.do("COMMIT").ok
+    assert answer(second).ok
+    count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    assert [server.value(count) for server in world.servers()] == [4, 4]
+    for key in keys:
+        assert waiter.do(f"SELECT pg_advisory_unlock({key})").value() == "t"
+    assert [server.value(count) for server in world.servers()] == [0, 0]
+
+
+def test_copy_freeze_behind_other_writes(world, player):
+    """COPY with FREEZE wants a table of the same subtransaction: the relay's own savepoints are not in the way."""
+    one = player()
+    one.begin()
+    one.do("INSERT INTO elsewhere (who) VALUES ('first')", tag="INSERT 0 1")
+    one.do("CREATE TABLE frozen (n int)")
+    one.do("INSERT INTO elsewhere (who) VALUES ('second')", tag="INSERT 0 1")
+    assert one.copy_in("COPY frozen FROM STDIN WITH (FREEZE)", "1\n2\n", tag="COPY 2").ok
+    assert one.do("COMMIT").tag == "COMMIT"
+    one.do("DROP TABLE frozen")
+
+
+def test_roles_are_in_one_order_for_all_databases(world):
+    """Sessions of two databases change the same roles: both servers agree, and no standby is lost."""
+    for server in world.servers():
+        server.sql("CREATE DATABASE beside")
+        server.sql(f"ALTER ROLE {USER} SUPERUSER")
+    first = Session(world.conninfo())
+    try:
+        for role in ("anna", "bert"):
+            assert first.do(f"CREATE ROLE {role}").ok
+
+        def change(database, number):
+            session = Session(world.conninfo().replace("dbname=app", f"dbname={database}"), number,
+                              allowed=("XX000", "40001", "23505"))
+            try:
+                for n in range(15):
+                    session.do("GRANT anna TO bert" if n % 2 else "REVOKE anna FROM bert")
+                    session.do(f"ALTER ROLE bert VALID UNTIL '2030-01-{n + 1:02}'")
+                assert not [wrong for wrong in session.wrong if "member of" not in wrong]
+            finally:
+                session.close()
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for done in [pool.submit(change, database, n) for n, database in enumerate(("app", "beside") * 3)]:
+                done.result(60)
+        valid = "SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = 'bert'"
+        assert len({server.value(valid) for server in world.servers()}) == 1
+    finally:
+        for role in ("anna", "bert"):
+            first.do(f"DROP ROLE IF EXISTS {role}")
+        first.close()
+        for server in world.servers():
+            wait_until(lambda: server.backends("datname = 'beside'") == 0, 10, "nobody to be in the database beside")
+            server.sql("DROP DATABASE beside")
+            server.sql(f"ALTER ROLE {USER} NOSUPERUSER")
+
+
 @pytest.mark.parametrize("size", (10, 3 << 20), ids=("little", "much"))
 def test_a_client_that_stops_in_mid_copy(world, line, size):
     """COPY IN whose client stops sending: the others write, and it ends as done or with 57014, alike on both servers."""
@@ -468,6 +550,20 @@ def the_rest(line) -> list:
 
 def error(messages) -> str:
     return next((wire.fields(body)["C"] for kind, body in messages if kind == b"E"), "")
+
+
+def test_execute_and_flush_is_answered_before_the_sync(world, line):
+    """What a client flushes is answered at once, writes included; others write when it has sent its Sync."""
+    one = line()
+    for n in range(2):
+        one.send(wire.parse("INSERT INTO elsewhere (who) VALUES ('flushed') RETURNING who"), wire.bind(), wire.execute(), wire.FLUSH)
+        assert [one.receive()[0] for _ in range(4)] == [b"1", b"2", b"D", b"C"]
+        one.send(wire.parse("UPDATE kept SET v = v + 1 WHERE id = 1"), wire.bind(), wire.execute(), wire.FLUSH)
+        assert [one.receive()[0] for _ in range(3)] == [b"1", b"2", b"C"]
+        one.send(wire.SYNC)
+        assert one.receive()[0] == b"Z"
+    others_write(world)
+    assert world.value("SELECT count(*) FROM elsewhere WHERE who = 'flushed'") == 2
 
 
 @pytest.mark.parametrize("extended", (False, True), ids=("simple", "extended"))

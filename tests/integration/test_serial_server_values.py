@@ -1,4 +1,5 @@
 """What depends on the server: computed once by the master for both, or flagged in the log; all else of a text stays."""
+import concurrent.futures
 import contextlib
 import re
 import struct
@@ -6,7 +7,7 @@ import struct
 import pytest
 from psycopg.pq import DiagnosticField
 
-from harness import FaultProxy, Relay, everything_same, wait_until, wire
+from harness import FaultProxy, Relay, everything_same, holds, wait_until, wire
 from harness.load import APPLICATION, USER, Session
 from harness.worlds import DISCIPLINE, World, refusal
 
@@ -317,6 +318,74 @@ def test_sequences(world, player):
     player.do("SELECT setval('counted', 1000)")
     player.write("INSERT INTO kept (what, v) VALUES ('set', nextval('counted'))", tag="INSERT 0 1")
     assert max(map(int, column(world, "SELECT v FROM kept WHERE what = 'set'"))) == 1000 + player.runs
+
+
+# The same seed on both.
+
+def test_random_inside_of_queries_and_functions(world, player):
+    """random() in a query whose order is fixed, in a function and in a trigger gives the same on both."""
+    player.do("CREATE FUNCTION luck() RETURNS float8 LANGUAGE plpgsql AS $$ BEGIN RETURN random() + random(); END $$")
+    player.do("CREATE FUNCTION lucky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.luck := random(); RETURN NEW; END $$")
+    player.do("CREATE TRIGGER lucky BEFORE INSERT ON kept FOR EACH ROW EXECUTE FUNCTION lucky()")
+    player.write("INSERT INTO kept (what) VALUES ('by trigger')", tag="INSERT 0 1")
+    player.write("INSERT INTO kept (v) SELECT random()::text FROM generate_series(1, 5) i ORDER BY i", tag="INSERT 0 5")
+    player.write("INSERT INTO kept (v) SELECT luck()::text", tag="INSERT 0 1")
+    player.write("UPDATE kept SET luck = luck() WHERE id = 1", tag="UPDATE 1")
+    assert len(set(column(world, "SELECT luck FROM kept"))) == 7 * player.runs
+
+
+def test_random_after_a_wait(world, player):
+    """What was tried in vain on both, and perhaps not equally far, leaves no trace in the values."""
+    player.do("INSERT INTO kept (what) SELECT 'row' FROM generate_series(1, 3) i ORDER BY i", tag="INSERT 0 3")
+    player.do("CREATE FUNCTION lucky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.luck := random(); RETURN NEW; END $$")
+    player.do("CREATE TRIGGER lucky BEFORE UPDATE ON kept FOR EACH ROW EXECUTE FUNCTION lucky()")
+    holder = Session(world.conninfo())
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for _ in range(5):
+            holder.begin()
+            holder.do("UPDATE kept SET v = 'held' WHERE id = 2", tag="UPDATE 1")
+            waiting = pool.submit(player.do, "UPDATE kept SET v = 'all'", tag="UPDATE 3")
+            holds(lambda: not waiting.done(), 0.3, "the update waits")
+            holder.commit()
+            assert waiting.result(10).ok
+            assert len(set(column(world, "SELECT luck FROM kept ORDER BY id"))) == 3
+    holder.close()
+
+
+def test_a_seed_of_the_clients(world, player):
+    """setseed() gives the client the series that it knows."""
+    expected = [row[0] for row in world.master.sql("SELECT setseed(0.25); SELECT random()::text FROM generate_series(1, 2)", database="app")]
+    player.do("SELECT setseed(0.25)")
+    assert [player.do("SELECT random()::text").value() for _ in range(2)] == expected
+    player.do("SET seed = 0.25")
+    player.do("INSERT INTO kept (v) SELECT random()::text", tag="INSERT 0 1")
+    assert column(world, "SELECT v FROM kept") == expected[:1]
+
+
+def test_no_parallel_plans_fill_tables(world, player):
+    """CREATE TABLE AS and its like run without workers; the client's setting is there again behind it."""
+    player.do("SET max_parallel_workers_per_gather = 3")
+    setting = "current_setting('max_parallel_workers_per_gather')"
+    player.do(f"CREATE TABLE filled AS SELECT {setting} AS workers")
+    player.begin()
+    player.do(f"CREATE MATERIALIZED VIEW seen AS SELECT {setting} AS workers")
+    assert player.do("SHOW max_parallel_workers_per_gather").value() == "3"
+    player.commit()
+    assert player.do("SHOW max_parallel_workers_per_gather").value() == "3"
+    assert column(world, "SELECT workers FROM filled UNION ALL SELECT workers FROM seen") == ["0", "0"]
+
+
+def test_ddl_that_no_statement_shows(freed, free_player):
+    """A function that changes a default: the relay finds it out by itself."""
+    free_player.do("CREATE FUNCTION change() RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+                   "EXECUTE 'ALTER TABLE kept ALTER v SET DEFAULT now()::text'; END $$")
+    free_player.do("INSERT INTO kept (what) VALUES ('before')", tag="INSERT 0 1")
+    free_player.do("SELECT change()")
+
+    def is_equal():
+        free_player.do("INSERT INTO kept (what) VALUES ('behind')", tag="INSERT 0 1")
+        return len({server.value("SELECT v FROM kept ORDER BY id DESC LIMIT 1") for server in freed.servers()}) == 1
+    wait_until(is_equal, 15, "the default to be computed once")
 
 
 # What stays different is in the log.

@@ -213,7 +213,7 @@ def test_on_mismatch_log():
 
 def test_on_mismatch_refuse():
     """on_mismatch=refuse: the session whose write differs ends with 40001 before its commit reaches either server."""
-    with Mirror("--on-mismatch", "refuse") as mirror:
+    with Mirror("--on-mismatch", "refuse", "--discipline", "classic") as mirror:
         make_different(mirror)
         with wire.Wire(mirror.relay.port) as line:
             line.login()
@@ -224,6 +224,23 @@ def test_on_mismatch_refuse():
             wait_until(lambda: mirror.relay.status()["differences"]["writes"] == 1, 5, "the difference to be found")
             with pytest.raises((wire.WireError, ConnectionError)) as refused:
                 line.send(wire.query("COMMIT"))
+                line.until_ready()
+            assert refused.value.fields["C"] == "40001"
+        for server in (mirror.master, mirror.standby):
+            wait_until(lambda: server.backends() == 0, 5, f"the session to end on {server.name}")
+            assert server.value("SELECT max(v) FROM uneven") == 0, "neither server committed it"
+
+
+def test_on_mismatch_refuse_in_order():
+    """In `serial` the statement itself is refused; the session ends, and neither server keeps anything."""
+    with Mirror("--on-mismatch", "refuse", "--discipline", "serial") as mirror:
+        make_different(mirror)
+        with wire.Wire(mirror.relay.port) as line:
+            line.login()
+            line.send(wire.query("BEGIN"))
+            line.until_ready()
+            with pytest.raises(wire.WireError) as refused:
+                line.send(wire.query("UPDATE uneven SET v = v + 1"))
                 line.until_ready()
             assert refused.value.fields["C"] == "40001"
         for server in (mirror.master, mirror.standby):
@@ -267,7 +284,7 @@ DELAY = 0.6
 @pytest.mark.parametrize("ack, waits", (("both", True), ("master", False)))
 def test_what_waits_for_the_standby(ack, waits):
     """ack=both: an autocommitted write and a COMMIT wait for the standby's match; ack=master: nothing does."""
-    with Mirror("--ack", ack) as mirror:
+    with Mirror("--ack", ack, "--discipline", "classic") as mirror:
         with psycopg.connect(mirror.relay.tcp(), autocommit=True) as session:
             session.execute("CREATE TABLE waited (n int)")
             session.execute("SELECT 1")  # what follows DDL (the oid map) is over
@@ -289,6 +306,7 @@ def test_what_waits_for_the_standby(ack, waits):
         same(mirror.master, mirror.standby, "waited")
 
 
+@pytest.mark.mirror_flags("--discipline", "classic")
 def test_two_sessions_that_lock_in_opposite_order_on_the_servers(own_mirror):
     """s1 has the row on the master, s2 the same row on the standby: classic lets both go on instead of waiting for ever."""
     with psycopg.connect(own_mirror.relay.tcp(), autocommit=True) as setup:

@@ -301,7 +301,7 @@ TEST_CASE("what touches the session alone is told from what changes its isolatio
           {"SELECT set_config('search_path', '', false)", "session settings"},
           {"SELECT set_config('transaction_isolation', 'serializable', true)", "session settings isolation"},
           {"SELECT set_config(a, '', false) FROM t", "session settings isolation"},
-          {"SELECT setseed(0.5)", "session"},
+          {"SELECT setseed(0.5)", "session settings"},
           {"SELECT set_config('a.b', nextval('q')::text, false)", "write seq settings"},
           {"SET CONSTRAINTS ALL DEFERRED", "session needs"},
           {"LISTEN x", "session"},
