@@ -52,6 +52,15 @@ void World::acknowledge(Host& host, WriteId id, Epoch epoch, const Host& where) 
     fail("acknowledged as joined, but the standby misses it");
 }
 
+/// R5: a master that was replaced answers nothing any more, reads included; only its right to be master tells.
+void World::answer_read(Host& host) {
+  const bool arbitrated = arbiter_ == Arbiter::witness ? host.settings.witness : arbiter_ == Arbiter::hook;
+  const Epoch epoch = host.in_force.epoch;
+  if (!arbitrated || word_given_ || latest_ <= epoch || acknowledging_[latest_] == host.node) return;
+  fail("a master of epoch " + std::to_string(epoch) + " answered a read after one of epoch " +
+       std::to_string(latest_) + " had acknowledged");
+}
+
 /// Promises 1 and 4: whoever serves holds everything that was acknowledged, unless an operator said that some
 /// of it may go.
 void World::check_grant(Host& host) {

@@ -196,6 +196,8 @@ void World::ask_witness(Host& host, Ticket ticket, std::optional<action::SwapWit
       witness_.key_revision = ++witness_.revision;
       witness_.record = swap->record;
       reply.swapped = true;
+      // The answer to the operator may be lost; the word was given, and this is what it was given for.
+      if (host.word_pending && swap->record.role.master == host.node) excuse(host);
     } else {
       reply.record = witness_.record;
       reply.record_revision = witness_.key_revision;

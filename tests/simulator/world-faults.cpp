@@ -206,7 +206,7 @@ void World::plan_faults(Milliseconds settle) {
     const Milliseconds duration{chance(30) ? pick(20, 600) : pick(600, 9000)};
     later(at, [this, kind, node, duration] {
       fault(kind, node, duration);
-      if (chance(5)) hook_works_ = !hook_works_;
+      if (chance(15)) hook_works_ = !hook_works_;
     });
   }
   if (settle > 0ms) run_for(at + settle);

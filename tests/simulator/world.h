@@ -86,6 +86,7 @@ struct Host {
   unsigned backends = 0;  ///< rises when all backends have ended: what they were executing is undone
   Data data;
   bool gave_up = false;
+  bool word_pending = false;  ///< an operator's words stand behind what it claims at the witness
 };
 
 struct WitnessServer {
@@ -206,6 +207,7 @@ class World {
   // world-checks.cpp
   void fail(const std::string& what);
   void acknowledge(Host& host, WriteId id, Epoch epoch, const Host& where);
+  void answer_read(Host& host);
   void check_grant(Host& host);
   void check_record(Host& host, const Slot& slot);
   void check_copy(Host& master, Host& target);
