@@ -156,4 +156,70 @@ std::string restore_position(ByteSpan body, const PositionMap& positions) {
   return reader.left() == 0 ? out.take() : copied(body);
 }
 
+namespace {
+
+constexpr std::uint32_t kLoCreat = 957, kLoCreate = 715, kLoFromBytea = 3457;
+
+/// FunctionCall: function:int32, formats:int16 {format:int16}*, arguments:int16 {length:int32 value}*,
+/// format of the result:int16 ("Message Formats").
+struct FirstArgument {
+  std::uint32_t function = 0;
+  bool binary = false;
+  std::size_t begin = 0;  ///< of its length
+  std::size_t end = 0;
+  std::string_view value;
+};
+
+std::optional<FirstArgument> first_argument(ByteSpan body) {
+  ByteReader reader(body);
+  FirstArgument found;
+  found.function = reader.u32();
+  const std::uint16_t formats = reader.u16();
+  for (std::uint16_t i = 0; i < formats; ++i) {
+    const std::uint16_t format = reader.u16();
+    if (i == 0) found.binary = format == 1;
+  }
+  if (reader.u16() == 0 || reader.failed()) return std::nullopt;
+  found.begin = 4 + 2 + std::size_t(formats) * 2 + 2;
+  const std::uint32_t length = reader.u32();
+  if (reader.failed() || length == 0xFFFFFFFF) return std::nullopt;
+  found.value = as_text(reader.take(length));
+  found.end = found.begin + 4 + length;
+  return reader.failed() ? std::nullopt : std::optional(found);
+}
+
+bool is_zero(const FirstArgument& argument) {
+  return argument.binary ? argument.value == std::string_view("\0\0\0\0", 4) : argument.value == "0";
+}
+
+std::string big_endian(std::uint32_t number) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += char(number >> shift & 0xFF);
+  return bytes;
+}
+
+}  // namespace
+
+bool makes_large_object(ByteSpan function_call_body) {
+  const std::optional<FirstArgument> first = first_argument(function_call_body);
+  if (!first) return false;
+  const bool names_oid = first->function == kLoCreate || first->function == kLoFromBytea;
+  return first->function == kLoCreat || (names_oid && is_zero(*first));
+}
+
+std::optional<std::string> with_large_object(ByteSpan function_call_body, std::string_view oid) {
+  const std::optional<FirstArgument> first = first_argument(function_call_body);
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(oid.data(), oid.data() + oid.size(), number);
+  if (!first || error != std::errc() || end != oid.data() + oid.size()) return std::nullopt;
+  const std::string_view body = as_text(function_call_body);
+  const std::uint32_t function = first->function == kLoCreat ? kLoCreate : first->function;
+  const std::string value = first->binary ? big_endian(number) : std::string(oid);
+  std::string out = big_endian(function);
+  out += body.substr(4, first->begin - 4);
+  out += big_endian(std::uint32_t(value.size())) + value;
+  out += body.substr(first->end);
+  return out;
+}
+
 }  // namespace pgtandem

@@ -8,7 +8,9 @@
 ///   values               = count:int16 (length:int32 byte*)*
 ///   ParameterDescription = count:int16 (type:int32)*
 #pragma once
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
@@ -37,5 +39,11 @@ std::string cut_parameter_description(ByteSpan body, unsigned original_parameter
 
 /// The body of an ErrorResponse or NoticeResponse with its position in the original text.
 std::string restore_position(ByteSpan body, const PositionMap& positions);
+
+/// A FunctionCall by which a frontend makes a large object, as libpq's lo_creat() does: the server would
+/// choose its oid. lo_creat(mode), lo_create(0) and lo_from_bytea(0, data), by their numbers in pg_proc.dat.
+bool makes_large_object(ByteSpan function_call_body);
+/// The same with `oid` (digits) as that of the new object. Nothing where the message is malformed.
+std::optional<std::string> with_large_object(ByteSpan function_call_body, std::string_view oid);
 
 }  // namespace pgtandem

@@ -168,6 +168,7 @@ bool may_use_defaults(std::string_view text, const RewriteCatalogue& catalogue) 
 }
 
 bool is_flagged(const Statement& statement) {
+  if (statement.large_objects) return true;
   static constexpr std::array kFlags{"now"sv, "clock_timestamp"sv, "random"sv, "uuid"sv};
   return std::ranges::any_of(statement.flags, [](const std::string& flag) {
     return std::ranges::find(kFlags, flag) != kFlags.end();

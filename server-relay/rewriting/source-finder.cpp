@@ -93,6 +93,21 @@ std::string type_of_function(const PgQuery__SQLValueFunction& function) {
   }
 }
 
+/// SELECT f(...), with nothing else that could run the call twice, or not at all.
+const PgQuery__FuncCall* only_call_of(const PgQuery__Node& statement) {
+  if (statement.node_case != PG_QUERY__NODE__NODE_SELECT_STMT) return nullptr;
+  const PgQuery__SelectStmt& select = *statement.select_stmt;
+  const bool plain =
+      select.n_target_list == 1 && select.n_from_clause == 0 && select.n_values_lists == 0 &&
+      select.n_group_clause == 0 && select.n_distinct_clause == 0 && select.n_locking_clause == 0 &&
+      select.where_clause == nullptr && select.having_clause == nullptr && select.with_clause == nullptr &&
+      select.limit_count == nullptr && select.limit_offset == nullptr && select.larg == nullptr;
+  if (!plain) return nullptr;
+  const PgQuery__Node* value = select.target_list[0]->res_target->val;
+  const bool call = value != nullptr && value->node_case == PG_QUERY__NODE__NODE_FUNC_CALL;
+  return call ? value->func_call : nullptr;
+}
+
 }  // namespace
 
 std::string_view name_of_time_function(PgQuery__SQLValueFunctionOp op) {
@@ -121,6 +136,7 @@ void FoundSources::miss(std::string_view flag) {
 }
 
 void SourceFinder::walk(const ProtobufCMessage& root, bool once) {
+  if (root.descriptor == &pg_query__node__descriptor) only_call_ = only_call_of(as<PgQuery__Node>(root));
   stack_.push_back({&root, once});
   while (!stack_.empty()) {
     const Entry entry = stack_.back();
@@ -244,7 +260,28 @@ bool SourceFinder::wanted(const Source& source, bool once) const {
   return source.once ? classes_.volatile_values && once : classes_.time;
 }
 
+/// lo_creat(mode) becomes lo_create(oid), the others get the oid as the argument that they have for it.
+void SourceFinder::visit_large_object(const PgQuery__FuncCall& call, std::size_t first, std::size_t last) {
+  const std::string_view name = qualified_name(call.funcname, call.n_funcname).name;
+  if (name == "lo_creat")
+    return replace_call(&call, first, last, {{"pg_catalog.lo_create(", unused_large_object()}, {")"}});
+  if (name == "lo_import") {
+    found_.replacements.push_back({tokens_.span(last, last), {{", ", unused_large_object()}, {")"}}});
+    return;
+  }
+  const auto number = tokens_.at(call.args[0]->a_const->location);
+  if (!number) return found_.miss("large object");
+  found_.replacements.push_back({tokens_.span(*number, *number), {{"", unused_large_object()}}});
+}
+
 void SourceFinder::visit_call(const PgQuery__FuncCall& call, bool once) {
+  if (lets_server_choose_oid(call)) {
+    const auto first = tokens_.at(call.location);
+    const auto last = first ? tokens_.end_of_call(*first) : std::nullopt;
+    const bool is_once = once || only_call_ == &call;
+    if (!last || !is_once || !classes_.volatile_values) return found_.miss("large object");
+    return visit_large_object(call, *first, *last);
+  }
   const std::string_view flag = flag_of_source_function(call);
   if (flag.empty()) return;
   const auto first = tokens_.at(call.location);

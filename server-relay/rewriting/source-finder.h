@@ -49,6 +49,7 @@ class SourceFinder {
   void visit_target(const PgQuery__ResTarget& target);
   void visit_range_function(const PgQuery__RangeFunction& range);
   void visit_call(const PgQuery__FuncCall& call, bool once);
+  void visit_large_object(const PgQuery__FuncCall& call, std::size_t first, std::size_t last);
   void visit_value_function(const PgQuery__SQLValueFunction& function);
   void visit_cast(const PgQuery__TypeCast& cast);
   void visit_constant(const PgQuery__AConst& constant);
@@ -73,6 +74,7 @@ class SourceFinder {
   std::unordered_set<const void*> unseen_targets_;    ///< an INSERT's: nobody sees their names
   std::unordered_set<const void*> range_functions_;   ///< calls in FROM: no expression may stand there
   std::unordered_set<const void*> cast_constants_;    ///< with a type written beside them
+  const void* only_call_ = nullptr;                   ///< all that a SELECT of one row does
 };
 
 /// CURRENT_DATE and the like as PostgreSQL names a column after it; empty for those that are no times.

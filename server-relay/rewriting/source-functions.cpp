@@ -14,6 +14,7 @@ using namespace std::string_view_literals;
 constexpr std::uint32_t kTextOid = 25;
 constexpr std::uint32_t kInt4Oid = 23;
 constexpr std::uint32_t kInt8Oid = 20;
+constexpr std::uint32_t kOidOid = 26;
 constexpr std::uint32_t kFloat8Oid = 701;
 constexpr std::uint32_t kTimestamptzOid = 1184;
 constexpr std::uint32_t kUuidOid = 2950;
@@ -28,6 +29,7 @@ constexpr TypeOfValue kInt8{kInt8Oid, "pg_catalog.int8"};
 constexpr TypeOfValue kFloat8{kFloat8Oid, "pg_catalog.float8"};
 constexpr TypeOfValue kTimestamptz{kTimestamptzOid, "pg_catalog.timestamptz"};
 constexpr TypeOfValue kUuid{kUuidOid, "pg_catalog.uuid"};
+constexpr TypeOfValue kOid{kOidOid, "pg_catalog.oid"};
 
 /// Independent of DateStyle and TimeZone.
 std::string time_in_utc(std::string_view call) {
@@ -96,6 +98,27 @@ bool is_plain_call(const PgQuery__FuncCall& call) {
 }
 
 }  // namespace
+
+const char* const kUnusedLargeObjectSql =
+    "(SELECT c.n FROM (SELECT (16384 + (('x' || pg_catalog.substr(pg_catalog.md5("
+    "pg_catalog.gen_random_uuid()::pg_catalog.text), 1, 8))::pg_catalog.bit(32)::pg_catalog.int8 & "
+    "4294967295) "
+    "% 4294950911)::pg_catalog.oid AS n FROM pg_catalog.generate_series(1, 8)) c WHERE NOT EXISTS "
+    "(SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = c.n) LIMIT 1)";
+
+Source unused_large_object() {
+  return make(true, kUnusedLargeObjectSql, kOid, "large object");
+}
+
+bool lets_server_choose_oid(const PgQuery__FuncCall& call) {
+  const auto [schema, name] = qualified_name(call.funcname, call.n_funcname);
+  if (!is_plain_call(call) || (!schema.empty() && schema != "pg_catalog") || call.n_args == 0) return false;
+  const bool first_is_zero = integer_constant(call.args[0]) == 0;
+  if (name == "lo_import") return call.n_args == 1;
+  if (name == "lo_creat") return call.n_args == 1 && integer_constant(call.args[0]).has_value();
+  return (name == "lo_create" && call.n_args == 1 && first_is_zero) ||
+         (name == "lo_from_bytea" && call.n_args == 2 && first_is_zero);
+}
 
 std::string quoted_identifier(std::string_view name) {
   std::string out = "\"";

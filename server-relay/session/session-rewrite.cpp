@@ -9,6 +9,7 @@
 #include "common/protocol/messages.h"
 #include "server-relay/rewriting/rewrite-messages.h"
 #include "server-relay/rewriting/rewrite.h"
+#include "server-relay/rewriting/source-functions.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -80,6 +81,7 @@ struct Session::MessageRewrite {
   std::shared_ptr<const RewritePlan> plan;
   unsigned original_parameters = 0;  ///< of a Bind
   std::size_t first_value = 0;
+  bool makes_large_object = false;  ///< a FunctionCall that does
 };
 
 std::shared_ptr<const RewritePlan> Session::plan_rewrite(std::string_view text, const Statement& statement) {
@@ -155,6 +157,10 @@ std::vector<Session::MessageRewrite> Session::plan_rewrites(const UnitPlan& plan
         rewrite.original_parameters = statement->original_parameters;
         if (!s.rewritten.positions()) s.rewritten.set_positions(statement->positions);
       }
+    } else if (piece->type == 'F' && env_.settings.rewrite_values && makes_large_object(piece->body)) {
+      rewrite.makes_large_object = any = true;
+      rewrite.first_value = expressions.size();
+      expressions.emplace_back(kUnusedLargeObjectSql);
     } else if (piece->type == 'D' && name.starts_with('S')) {
       const RewrittenStatement* statement = s.rewritten.find(name.substr(1));
       s.rewritten.describe(statement != nullptr ? std::optional(statement->original_parameters)
@@ -247,6 +253,12 @@ std::string Session::rewritten_unit(const UnitPlan& plan, const std::vector<Mess
   ByteSpan unit = as_bytes(front_kept_).first(plan.size);
   for (std::size_t i = 0; const std::optional<MessagePiece> piece = splitter.next(unit); ++i) {
     const MessageRewrite& rewrite = rewrites[i];
+    if (rewrite.makes_large_object) {
+      const std::optional<std::string> call =
+          with_large_object(piece->body, values[rewrite.first_value].value_or(""));
+      out += call ? build_message('F', *call) : std::string(as_text(piece->wire));
+      continue;
+    }
     if (rewrite.plan == nullptr) {
       out += as_text(piece->wire);
       continue;

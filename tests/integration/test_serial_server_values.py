@@ -388,6 +388,51 @@ def test_ddl_that_no_statement_shows(freed, free_player):
     wait_until(is_equal, 15, "the default to be computed once")
 
 
+# Large objects.
+
+LO_CREAT, LO_CREATE, LO_FROM_BYTEA = 957, 715, 3457  # in pg_proc.dat; libpq's lo_creat() calls the first
+WRITE_MODE = 0x20000
+
+
+def objects(server) -> list:
+    return server.sql("SELECT m.oid, lo_get(m.oid) FROM pg_largeobject_metadata m ORDER BY 1", database="app")
+
+
+def test_large_objects_have_one_oid(world, player):
+    """Whoever leaves the oid to the server gets one that both have, whatever their counters say."""
+    world.standby.sql("SELECT lo_unlink(lo_create(0)); SELECT lo_unlink(lo_create(0))", database="app")
+    for sql in ("SELECT lo_create(0)", "SELECT lo_creat(-1)", "SELECT lo_from_bytea(0, 'abc'::bytea)", "SELECT lo_creat(131072) AS made"):
+        for reply in player.write(sql):
+            assert int(reply.value()) >= 16384
+    player.write("INSERT INTO kept (v) VALUES (lo_create(0)), (lo_from_bytea(0, 'in a list'::bytea))", tag="INSERT 0 2")
+    player.begin()
+    player.do("SELECT lo_create(0)")
+    player.rollback()
+    made = objects(world.master)
+    assert len(made) == 6 * player.runs and made == objects(world.standby)
+
+
+def test_large_objects_by_function_calls(world):
+    """As drivers make them, in binary, inside and outside of a block."""
+    world.standby.sql("SELECT lo_unlink(lo_create(0))", database="app")
+    with line_to(world.port) as line:
+        for block in (False, True):
+            if block:
+                line.send(wire.query("BEGIN"))
+                line.until_ready()
+            for call in (wire.function_call(LO_CREAT, struct.pack("!i", WRITE_MODE)), wire.function_call(LO_CREATE, struct.pack("!I", 0)),
+                         wire.function_call(LO_FROM_BYTEA, struct.pack("!I", 0), b"bytes")):
+                line.send(call)
+                answer = next(body for kind, body in line.until_ready() if kind == b"V")
+                length, oid = struct.unpack("!iI", answer)
+                assert length == 4 and oid >= 16384
+            if block:
+                line.send(wire.query("COMMIT"))
+                line.until_ready()
+    made = objects(world.master)
+    assert len(made) == 6 and made == objects(world.standby)
+
+
 # What stays different is in the log.
 
 FLAGGED = {
@@ -415,6 +460,7 @@ FLAGGED = {
                            "column default"),
     "a column with a default": ("ALTER TABLE kept ADD added timestamptz DEFAULT now()", "now"),
     "PREPARE": ("PREPARE kept_for_later AS INSERT INTO kept (at) VALUES (now())", "now"),
+    "large objects of several rows": ("INSERT INTO kept (v) SELECT lo_create(0)::text FROM generate_series(1, 2)", "large object"),
     "a size on disk": ("INSERT INTO kept (v) VALUES (pg_relation_size('kept'))", "size on disk"),
 }
 

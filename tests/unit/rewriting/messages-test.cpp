@@ -146,3 +146,30 @@ TEST_CASE("an error's position is the original's, and nothing else of it changes
   }
   CHECK(restore(whole + "x") == whole + "x");
 }
+
+TEST_CASE("a FunctionCall that makes a large object gets the oid that both servers are to use") {
+  using namespace std::string_literals;
+  const std::string binary = "\0\1\0\1\0\1"s;  // one format, binary; one argument
+  const std::string result = "\0\1"s;
+  const std::string creat = "\0\0\3\xBD"s + binary + "\0\0\0\4"s + "\0\2\0\0"s + result;
+  const std::string create = "\0\0\2\xCB"s + binary + "\0\0\0\4"s + "\0\0\0\0"s + result;
+  const std::string with_oid = "\0\0\2\xCB"s + binary + "\0\0\0\4"s + "\0\0\x12\x67"s + result;
+  CHECK(makes_large_object(as_bytes(creat)));
+  CHECK(makes_large_object(as_bytes(create)));
+  CHECK_FALSE(makes_large_object(as_bytes(with_oid)));
+  CHECK(with_large_object(as_bytes(creat), "4711") == with_oid);
+  CHECK(with_large_object(as_bytes(create), "4711") == with_oid);
+  const std::string text = "\0\0\x0D\x81"s + "\0\0\0\2"s + "\0\0\0\1"s + "0" + "\0\0\0\2ab"s + result;
+  CHECK(makes_large_object(as_bytes(text)));
+  CHECK(with_large_object(as_bytes(text), "4711") ==
+        "\0\0\x0D\x81"s + "\0\0\0\2"s + "\0\0\0\4"s + "4711" + "\0\0\0\2ab"s + result);
+  CHECK_FALSE(with_large_object(as_bytes(create), "").has_value());
+  CHECK_FALSE(with_large_object(as_bytes(create), "12x").has_value());
+  const std::size_t argument_ends = create.size() - result.size();
+  for (std::size_t size = 0; size < create.size(); ++size) {
+    INFO(size);
+    const ByteSpan cut = as_bytes(create).first(size);
+    CHECK(makes_large_object(cut) == (size >= argument_ends));
+    CHECK(with_large_object(cut, "4711").has_value() == (size >= argument_ends));
+  }
+}

@@ -55,6 +55,27 @@ TEST_CASE("every spelling of the transaction's time becomes one constant of the 
                                  "'YYYY-MM-DD HH24:MI:SS.US\"+00\"')"});
 }
 
+TEST_CASE("large objects whose oid the server would choose get one that is chosen once") {
+  const std::string oid = "('<1>'::pg_catalog.oid)";
+  check_all({
+      {"SELECT lo_create(0)", "SELECT lo_create(" + oid + ")"},
+      {"SELECT pg_catalog.lo_create( 0 ) AS made", "SELECT pg_catalog.lo_create( " + oid + " ) AS made"},
+      {"SELECT lo_creat(-1)", "SELECT pg_catalog.lo_create(" + oid + ") AS \"lo_creat\""},
+      {"SELECT lo_from_bytea(0, $1)", "SELECT lo_from_bytea(" + oid + ", $1)"},
+      {"SELECT lo_import('/etc/hostname')", "SELECT lo_import('/etc/hostname', " + oid + ")"},
+      {"INSERT INTO x VALUES (lo_create(0), lo_creat(131072))",
+       "INSERT INTO x VALUES (lo_create(" + oid + "), pg_catalog.lo_create(('<2>'::pg_catalog.oid)))"},
+      {"SELECT lo_create(4711)", "same"},
+      {"SELECT lo_create($1)", "same"},
+      {"SELECT own.lo_create(0)", "same"},
+      {"SELECT lo_creat($1)", "same"},
+      {"SELECT lo_create(0) FROM x", "same [large object]"},
+      {"SELECT lo_create(0), generate_series(1, 2)", "same [large object]"},
+      {"INSERT INTO x SELECT lo_create(0) FROM y", "same [large object]"},
+      {"SELECT lo_create(0) WHERE false", "same [large object]"},
+  });
+}
+
 TEST_CASE("the words that a date may be written with become constants of their type") {
   check_all({
       {"UPDATE x SET a = 'now'::timestamptz", "UPDATE x SET a = " + kTime + "::timestamptz"},
@@ -321,10 +342,9 @@ TEST_CASE("the quick test lets nothing pass that would be rewritten") {
   };
   for (const char* sql :
        {"UPDATE x SET a = now()", "INSERT INTO x VALUES (random())", "UPDATE x SET a = ' Today '::date",
-        "INSERT INTO x VALUES (1, 'now')",
-        "INSERT INTO t (id) VALUES (1)", "INSERT INTO public.t VALUES (1)", "INSERT INTO \"Odd\" VALUES (1)",
-        "INSERT INTO LOG VALUES (1)", "CREATE ROLE x PASSWORD 'y'", "alter user x password 'y'",
-        "COPY t (id) FROM STDIN", "PREPARE p AS INSERT INTO t (id) VALUES ($1)",
+        "INSERT INTO x VALUES (1, 'now')", "INSERT INTO t (id) VALUES (1)", "INSERT INTO public.t VALUES (1)",
+        "INSERT INTO \"Odd\" VALUES (1)", "INSERT INTO LOG VALUES (1)", "CREATE ROLE x PASSWORD 'y'",
+        "alter user x password 'y'", "COPY t (id) FROM STDIN", "PREPARE p AS INSERT INTO t (id) VALUES ($1)",
         "WITH a AS (INSERT INTO log DEFAULT VALUES) DELETE FROM x", "INSERT INTO \"o\"\"dd\" VALUES (1)"}) {
     INFO(sql);
     CHECK(may(sql));
