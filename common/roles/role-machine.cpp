@@ -137,7 +137,8 @@ std::vector<Action> RoleMachine::handle(Now now, const Event& event) {
     slot_.eligible = slot_.eligible && attempt.eligible;
     found_ = found_before_;
     grant_.reset();
-    // What was behind the record was dropped: the question to the witness has no answer, the right was not told.
+    // What was behind the record was dropped: the question to the witness has no answer, the right was not
+    // told.
     hand_.silent(now_.steady, asked_last_);
     right_told_ = Milliseconds{-1};
   } else {

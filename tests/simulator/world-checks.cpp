@@ -52,7 +52,8 @@ void World::acknowledge(Host& host, WriteId id, Epoch epoch, const Host& where) 
     fail("acknowledged as joined, but the standby misses it");
 }
 
-/// R5: a master that was replaced answers nothing any more, reads included; only its right to be master tells.
+/// R5: a master that was replaced answers nothing any more, reads included; only its right to be master
+/// tells.
 void World::answer_read(Host& host) {
   const bool arbitrated = arbiter_ == Arbiter::witness ? host.settings.witness : arbiter_ == Arbiter::hook;
   const Epoch epoch = host.in_force.epoch;
