@@ -85,6 +85,13 @@ struct SerialState final : private UnitPlanner::Classifier {
   // Of a SERIALIZABLE READ ONLY DEFERRABLE transaction that has no snapshot yet.
   bool read_only = false;
   bool deferrable = false;
+  bool safe_snapshot = false;  ///< it has one now: nobody's commit can make it fail
+  bool snapshot_taken =
+      false;  ///< of a transaction that keeps it, in order: its reads need no order any more
+
+  // The open transaction's time on the master, as rewriting has it; empty: not known.
+  std::string transaction_time;
+  bool wants_time = false;  ///< the session's transactions use it: asked for in front of their first write
 
   /// What one leg said to the attempt under way.
   struct Reply {

@@ -14,6 +14,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "common/protocol/messages.h"
+#include "server-relay/rewriting/source-functions.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -125,6 +126,8 @@ void Session::send_attempt(const Trial& trial, int number) {
   if (statement.changes_catalogue || statement.kind == StatementKind::ddl) forbid_parallel_plans(extended);
   if (!s.seed_of_client && (number > 1 || calls_random(statement)))
     add_prefix("SET seed = " + seed_setting(), extended);
+  if (s.wants_time && !trial.own_block && s.transaction_time.empty())
+    add_prefix("SELECT " + transaction_time().expression, extended);
   append_attempt(trial.bytes, number > 1);
   // What a deferred constraint has to wait for is waited for here, not at the commit (hard point 16).
   if (trial.own_block && s.statements.may_defer()) own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", extended);
@@ -148,6 +151,7 @@ void Session::send_undo(const Trial& trial) {
     s.to_master += s.begin_bytes;
     s.to_standby += s.begin_bytes;
     s.soften_standby = s.serializable;
+    s.transaction_time.clear();
   }
   s.timeouts = SerialState::Timeouts::unknown;
   flush_own();

@@ -29,10 +29,14 @@ asio::awaitable<void> Session::fail_transaction(bool extended) {
 /// Of one statement there is one difference to tell: what follows from it, as the state of the transaction
 /// and what its COMMIT says, is none of its own.
 void Session::judge_attempt() {
-  if (std::optional<Mismatch> first = matcher_.next_mismatch();
-      first && !ended() && standby_state_ == StandbyState::live)
-    handle_mismatch(*first);
-  drop_mismatches();
+  std::optional<Mismatch> first = matcher_.next_mismatch();
+  if (!first || ended() || standby_state_ != StandbyState::live) return drop_mismatches();
+  // By its tag a SELECT reads; but it was not proven to, and the standby did not do what the master did.
+  if (serial_->standby.failed() != serial_->master.failed()) first->kind = MismatchKind::write;
+  while (std::optional<Mismatch> next = matcher_.next_mismatch()) {
+    if (first->kind == MismatchKind::read && next->kind == MismatchKind::write) first = std::move(next);
+  }
+  handle_mismatch(*first);
 }
 
 asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
@@ -79,6 +83,7 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
     }
     status = 'I';
   }
+  if (status == 'T') s.snapshot_taken = s.strict || s.serializable;
   const std::uint64_t key = plan.statement.row_key;
   if (!own_block && key != 0 && status == 'T') note_locked_rows(key);
   if (own_block || status == 'E') freed_locks();

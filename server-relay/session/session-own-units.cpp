@@ -118,6 +118,13 @@ bool Session::take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer
     if (!extended) leg.send(as_bytes(build_message('S', {})), owner());
     return false;
   }
+  if (piece.type == 'D') {  // the transaction's time: nothing else in front of a unit has rows
+    if (&leg == &master_out_ && piece.whole()) {
+      keep_own_values(piece.body);
+      if (!serial_->own_values.empty()) serial_->transaction_time = serial_->own_values[0].value_or("");
+    }
+    return true;
+  }
   const bool counts = piece.type == '1' || piece.type == '2' || piece.type == '3' || piece.type == 'C';
   if (counts && piece.last) --to_come;
   return counts;

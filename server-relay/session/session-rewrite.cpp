@@ -95,7 +95,7 @@ std::shared_ptr<const RewritePlan> Session::plan_rewrite(std::string_view text, 
   const RewriteClasses classes{env_.settings.rewrite_time, env_.settings.rewrite_values,
                                env_.settings.rewrite_time || env_.settings.rewrite_values, true};
   if (!may_need_rewriting(text, statement, catalogue.get(), classes)) {
-    flag_write(text, statement, {});
+    flag_write(text, statement, statement.flags);
     return nullptr;
   }
   RewriteRequest request;
@@ -122,7 +122,9 @@ void Session::flag_write(std::string_view text, const Statement& statement,
     const bool replaced = flag == "now" || flag == "clock_timestamp" || flag == "random" || flag == "uuid";
     if (!replaced) add(flag);
   }
-  for (const std::string& flag : not_rewritten) add(flag);
+  for (const std::string& flag : not_rewritten) {
+    if (flags.find(flag) == std::string::npos) add(flag);
+  }
   if (flags.empty() || !serial_->statements.is_new_finding(text)) return;
   constexpr std::size_t kShown = 200;
   const bool secret = statement.shared_objects;  // roles have passwords
@@ -230,11 +232,19 @@ asio::awaitable<void> Session::rewrite_unit(UnitPlan& plan) {
   // In a failed transaction the servers look at the number of values before they refuse the statement.
   std::vector<std::optional<std::string>> values(expressions.size());
   bool known = true;
-  if (!expressions.empty() && !failed) {
+  const std::string time = transaction_time().expression;
+  const bool only_time = std::ranges::count(expressions, time) == std::ptrdiff_t(expressions.size());
+  if (only_time && status_ == 'T' && !s.transaction_time.empty()) {
+    values.assign(expressions.size(), s.transaction_time);
+  } else if (!expressions.empty() && !failed) {
     co_await evaluate_on_master(expressions);
     if (ended()) co_return;
     known = s.own_values.size() == expressions.size();
     if (known) values = s.own_values;
+    if (known && only_time && status_ == 'T') {
+      s.wants_time = true;
+      s.transaction_time = values.front().value_or("");
+    }
   }
   const std::string rewritten = known ? rewritten_unit(plan, rewrites, values) : std::string();
   if (!known || front_kept_.size() - plan.size + rewritten.size() > kLongestUnit) {

@@ -96,6 +96,14 @@ bool Session::waits_for_safe_snapshot() const {
   return serial_->serializable && serial_->read_only && serial_->deferrable;
 }
 
+/// The unit decides what all of a transaction sees, so it is in order among the writes (design page 2,
+/// rule 8). A serializable one's later reads may fail on the master, which judges them, and are undone alike.
+bool Session::fixes_snapshot() const {
+  const SerialState& s = *serial_;
+  if (s.serializable) return !s.safe_snapshot;
+  return s.strict && !s.snapshot_taken;
+}
+
 Session::Way Session::way_of(const UnitPlan& plan) const {
   const UnitStatement& statement = plan.statement;
   const bool block = status_ == 'T';
@@ -107,9 +115,13 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
     return is_gated(statement.kind) ? Way::alone : Way::plain;
   switch (statement.kind) {
     case StatementKind::read:
-      return block && (serial_->strict || serial_->serializable) ? Way::attempt : Way::plain;
-    case StatementKind::empty:
+      return block && fixes_snapshot() ? Way::attempt : Way::plain;
     case StatementKind::session:
+      return block && fixes_snapshot() &&
+                     mentions(std::string_view(front_kept_).substr(0, plan.size), "select")
+                 ? Way::attempt
+                 : Way::plain;
+    case StatementKind::empty:
     case StatementKind::begin:
     case StatementKind::savepoint:
     case StatementKind::release:
@@ -217,6 +229,7 @@ void Session::note_words(const UnitPlan& plan) {
     s.read_only = (s.read_only || mentions(unit, "read only")) && !mentions(unit, "read write");
     s.deferrable = (s.deferrable || mentions(unit, "deferrable")) && !mentions(unit, "not deferrable");
   } else if (status_ == 'T') {
+    s.safe_snapshot = s.safe_snapshot || waits_for_safe_snapshot();
     s.deferrable = false;  // it has its snapshot now
   }
 }
@@ -389,7 +402,8 @@ void Session::on_client_unit(char status, bool failed) {
   if (failed) s.planner.on_error();
   if (status == 'I') {
     s.wrote = s.strict = s.serializable = s.soften_standby = false;
-    s.read_only = s.deferrable = s.parallel_off = false;
+    s.read_only = s.deferrable = s.safe_snapshot = s.snapshot_taken = s.parallel_off = false;
+    s.transaction_time.clear();
     s.open_savepoints = s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::of_client;
     s.planner.on_transaction_end();

@@ -134,6 +134,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void leave_serial();
   asio::awaitable<void> serve_serial();
   bool waits_for_safe_snapshot() const;
+  bool fixes_snapshot() const;
   Way way_of(const UnitPlan& plan) const;
   asio::awaitable<void> admit_unit(UnitPlan& plan);
   void note_plan(const UnitPlan& plan);

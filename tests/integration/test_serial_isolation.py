@@ -456,6 +456,21 @@ def test_a_safe_snapshot_is_waited_for_outside(world, player):
     assert reader.do("COMMIT").ok
 
 
+@pytest.mark.parametrize("level", ("REPEATABLE READ", "SERIALIZABLE, READ ONLY, DEFERRABLE"))
+def test_a_long_read_with_a_snapshot_holds_nobody_up(world, player, level):
+    """What a dump does: its first query fixes the snapshot in order, the long ones behind it are beside the writes."""
+    dump = player()
+    dump.begin(f"ISOLATION LEVEL {level}")
+    assert dump.do("SELECT set_config('search_path', 'public', true)").ok
+    assert dump.do("SELECT sum(v) FROM kept").value() == "1000"
+    long = dump.go("SELECT sum(v), count(pg_sleep(0.2)) FROM kept")
+    waits(long, 0.1)
+    assert others_write(world) < 1
+    assert not long.done()
+    assert answer(long).value() == "1000"
+    assert dump.do("COMMIT").ok
+
+
 def test_advisory_locks_of_failed_tries_are_given_back(world, player):
     """A statement that locks in its own way and then waits for a row holds its lock once in the end, on both servers."""
     holder, waiter = player(), player()

@@ -487,6 +487,14 @@ def test_what_stays_different_is_in_the_log(freed, free_player):
     assert not unflagged
 
 
+def test_several_statements_are_in_the_log(freed):
+    """What is not rewritten because it stands among other statements is flagged, too."""
+    size = freed.relay.log_size()
+    with contextlib.closing(Session(freed.conninfo())) as session:
+        session.do("INSERT INTO kept (at) VALUES (now()); INSERT INTO kept (luck) VALUES (random())")
+    assert len(freed.relay.log_lines("write-may-differ.*why=.*now.*random", size)) == 1
+
+
 def test_what_is_computed_once_is_not_in_the_log(world, player):
     """Rewritten statements and statements that need nothing are not flagged."""
     size = world.relay.log_size()

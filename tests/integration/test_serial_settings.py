@@ -195,6 +195,7 @@ DIFFERENT = {
     "a tag": ("UPDATE kept SET v = 1 WHERE what = 'row 3'", "UPDATE 1", "UPDATE 0"),
     "rows": ("UPDATE kept SET v = v + 1 WHERE id = 4 RETURNING v", "1 row", "1 row"),
     "an error of the standby": ("INSERT INTO kept (id, what) VALUES (100, 'mine')", "INSERT 0 1", "23505"),
+    "an error inside of a function": ("SELECT put_one()", "SELECT 1", "23505"),
 }
 
 
@@ -203,6 +204,9 @@ DIFFERENT = {
 def test_a_difference_is_recorded_with_both_replies(servers, thing, protocol):
     """What differs is one JSON line with statement, session and both replies; `pgtandem differences` shows it."""
     text, master, standby = DIFFERENT[thing]
+    for server in (servers.master, servers.standby):
+        server.sql("CREATE OR REPLACE FUNCTION put_one() RETURNS void LANGUAGE sql AS "
+                   "$$ INSERT INTO kept (id, what) VALUES (100, 'mine') $$", database="app")
     servers.standby.sql("UPDATE kept SET what = 'other' WHERE id = 3; UPDATE kept SET v = 40 WHERE id = 4; "
                         "INSERT INTO kept (id, what) VALUES (100, 'hers')", database="app")
     with relay_before(servers, "--on-mismatch", "log") as world:
