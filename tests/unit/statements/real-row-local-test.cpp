@@ -68,6 +68,31 @@ Table table_after(const std::string& objects, const char* name = "x", const char
 
 }  // namespace
 
+TEST_CASE("what pgbench writes needs no order") {
+  const char* const objects =
+      "CREATE TABLE IF NOT EXISTS pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, "
+      "filler "
+      "char(22)); "
+      "CREATE TABLE IF NOT EXISTS pgbench_tellers (tid int NOT NULL, bid int, tbalance int, filler char(84), "
+      "PRIMARY KEY (tid)) WITH (fillfactor=100); "
+      "CREATE TABLE IF NOT EXISTS pgbench_accounts (aid int NOT NULL, bid int, abalance int, filler "
+      "char(84), "
+      "PRIMARY KEY (aid)) WITH (fillfactor=100)";
+  RealDatabase& database = real();
+  database.run(objects);
+  const auto catalogue = database.read();
+  for (const char* sql :
+       {"UPDATE pgbench_accounts SET abalance = abalance + -1544 WHERE aid = 770923;",
+        "UPDATE pgbench_tellers SET tbalance = tbalance + $1 WHERE tid = $2;",
+        "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (55, 1, 770923, -1544, "
+        "CURRENT_TIMESTAMP);",
+        "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES ($1, $2, $3, $4, "
+        "CURRENT_TIMESTAMP);"}) {
+    INFO(sql);
+    CHECK(is_local(sql, catalogue.get()));
+  }
+}
+
 TEST_CASE("single rows named by a key, and rows of constants, need no order") {
   for (const char* sql : {
            "UPDATE t SET n = n + 1 WHERE id = 1",
