@@ -13,8 +13,6 @@ namespace pgtandem {
 Source transaction_time();
 Source statement_time();
 
-/// Flag of a function that two servers compute differently and this module may replace: "now",
-/// "clock_timestamp", "random" or "uuid"; else empty.
 /// An oid of no large object, as an expression; it takes nothing from the session's series of random().
 extern const char* const kUnusedLargeObjectSql;
 /// That, for lo_creat(mode), lo_create(0), lo_from_bytea(0, ...) and lo_import(file).
@@ -22,6 +20,8 @@ Source unused_large_object();
 /// The call leaves it to the server which oid a large object gets.
 bool lets_server_choose_oid(const PgQuery__FuncCall& call);
 
+/// Flag of a function that two servers compute differently and this module may replace: "now",
+/// "clock_timestamp", "random" or "uuid"; else empty.
 std::string_view flag_of_source_function(const PgQuery__FuncCall& call);
 
 /// The source that the call at the tokens first to last is; nothing where it cannot be replaced: an argument

@@ -226,7 +226,7 @@ void Session::note_words(const UnitPlan& plan) {
   const bool of_transaction = statement.kind == StatementKind::begin ||
                               (statement.kind == StatementKind::session && statement.needs_block);
   if (of_transaction) {
-    s.read_only = (s.read_only || mentions(unit, "read only")) && !mentions(unit, "read write");
+    s.read_only = (s.read_only || mentions(unit, "only")) && !mentions(unit, "write");
     s.deferrable = (s.deferrable || mentions(unit, "deferrable")) && !mentions(unit, "not deferrable");
   } else if (status_ == 'T') {
     s.safe_snapshot = s.safe_snapshot || waits_for_safe_snapshot();
