@@ -152,6 +152,11 @@ struct SerialState final : private UnitPlanner::Classifier {
 
   std::string to_master, to_standby;  ///< collected, so that one write carries them
 
+  // A COPY whose data are kept until they are complete, so that the gate does not wait for the client.
+  bool spooling = false;
+  bool copy_begun = false;  ///< the master has asked for them
+  std::string spooled;
+
   // A unit that runs on the master first.
   bool deferring = false;
   std::string deferred;

@@ -139,7 +139,11 @@ void Session::send_to_legs(ByteSpan run) {
     flush_own();
     return;
   }
-  master_out_.send(run, owner());
+  if (serial_ != nullptr && serial_->spooling && serial_->copy_begun) {
+    serial_->spooled.append(as_text(run));
+  } else {
+    master_out_.send(run, owner());
+  }
   send_to_standby(oids_.active() ? as_bytes(for_standby_) : run);
   for_standby_.clear();
 }

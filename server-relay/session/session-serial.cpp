@@ -26,6 +26,8 @@ constexpr auto kReadsLimit = 100ms;
 /// How often a unit that is alone is looked after while the master runs it.
 constexpr auto kWatchAlone = 50ms;
 constexpr std::size_t kDeferredLimit = 1U << 20;  ///< bytes of input kept for the standby
+/// Bytes of a COPY's data that wait in front of the gate; they are kept for the standby, too.
+constexpr std::size_t kSpoolLimit = kDeferredLimit / 2;
 
 bool is_gated(StatementKind kind) {
   return kind != StatementKind::read && kind != StatementKind::session && kind != StatementKind::empty &&
@@ -79,6 +81,9 @@ asio::awaitable<void> Session::serve_serial() {
     const std::size_t before = front_kept_.size();
     const std::size_t rest = take_requests(as_bytes(front_kept_)).size();
     front_kept_.erase(0, before - rest);
+    const bool complete = tracker_.phase() != RequestTracker::Phase::copying;
+    if (serial_->spooling && serial_->copy_begun && (complete || serial_->spooled.size() > kSpoolLimit))
+      co_await end_spooling();
     if (ended() || request_blocked_) co_return;
     if (serial_->gate_execute) {
       co_await enter_gate(GateMode::alone, false);
@@ -145,6 +150,33 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
   return Way::attempt;
 }
 
+/// Its data can wait here, with the statement begun on the master (hard point 19): it holds a lock there that
+/// is in the way of DDL alone, and does nothing before the first row.
+bool Session::may_spool(const UnitPlan& plan) const {
+  const SerialState& s = *serial_;
+  const UnitStatement& statement = plan.statement;
+  const bool plain = statement.kind == StatementKind::copy_in && statement.facts != nullptr &&
+                     statement.facts->plain_copy && !plan.extended &&
+                     plan.completeness == UnitPlan::Completeness::whole;
+  return plain && standby_state_ == StandbyState::live && !s.strict && !s.serializable &&
+         s.inside == SerialState::Inside::outside &&
+         statement.catalogue_version == s.statements.current_version();
+}
+
+/// The data are complete, or too many to be kept: from here on it is a unit that is alone.
+asio::awaitable<void> Session::end_spooling() {
+  SerialState& s = *serial_;
+  co_await enter_gate(GateMode::alone, false);
+  if (ended() || !s.spooling) {  // the master has given it up meanwhile
+    if (!ended()) leave_gate();
+    co_return;
+  }
+  s.spooling = false;
+  spawn(&Session::watch_alone);
+  master_out_.send(as_bytes(s.spooled), owner());
+  s.spooled = std::string();
+}
+
 asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
   const bool may_ask =
@@ -174,6 +206,11 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     if (ended()) co_return;
     if (commits && !s.refusal.empty()) {
       co_await refuse_commit(plan);
+      co_return;
+    }
+    if (way == Way::alone && may_spool(plan)) {
+      s.spooling = s.admitted = s.deferring = true;
+      s.copy_begun = false;
       co_return;
     }
     if (s.inside == SerialState::Inside::outside)
@@ -455,7 +492,8 @@ void Session::defer(ByteSpan run) {
 void Session::send_deferred() {
   SerialState& s = *serial_;
   if (!s.deferring) return;
-  s.deferring = false;
+  s.deferring = s.spooling = s.copy_begun = false;
+  s.spooled = std::string();
   standby_progress_ = std::chrono::steady_clock::now();
   // What the master gave up for reasons of time (NOWAIT included), or as not serializable, the standby would
   // do.
@@ -512,6 +550,7 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   // The frontend sends its data when it has been asked for them, and that stands behind a CommandComplete,
   // which waits for the standby's.
   if (outcome.kind == Outcome::Kind::copy_in && s.completed_inside) send_deferred();
+  s.copy_begun = s.copy_begun || (outcome.kind == Outcome::Kind::copy_in && s.spooling);
   const bool gave_up = outcome.kind == Outcome::Kind::error && outcome.sqlstate.view() == "57014";
   if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr &&
       unit->standby_status == 0)

@@ -153,6 +153,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void freed_locks();
   void on_client_unit(char status, bool failed);
   asio::awaitable<void> leave_aligned();
+  bool may_spool(const UnitPlan& plan) const;
+  asio::awaitable<void> end_spooling();
   void begin_alone();
   void defer(ByteSpan run);
   void flush_deferred();

@@ -184,7 +184,12 @@ Statement Rules::of_explain(const PgQuery__ExplainStmt& explain) const {
 Statement Rules::of_copy(const PgQuery__CopyStmt& copy) const {
   const bool by_client = *copy.filename == '\0' && copy.is_program == 0;
   if (copy.is_from != 0) {
-    return {.kind = by_client ? StatementKind::copy_in : StatementKind::write, .may_use_sequences = true};
+    Statement from{.kind = by_client ? StatementKind::copy_in : StatementKind::write,
+                   .may_use_sequences = true};
+    from.plain_copy =
+        by_client && catalogue_ != nullptr && !facts_.unproven && copy.relation != nullptr &&
+        catalogue_->relation_takes_plain_rows(copy.relation->schemaname, copy.relation->relname);
+    return from;
   }
   const bool reads = copy.relation != nullptr ? catalogue_ != nullptr && !facts_.unproven &&
                                                     catalogue_->relation_is_table(copy.relation->schemaname,

@@ -113,6 +113,9 @@ struct Statement {
   /// does follows from the rows' own last versions, and whoever else wants them meets its locks
   /// (row-local.h).
   bool row_local = false;
+  /// COPY FROM STDIN into a relation whose rows run nothing (no trigger, no rule): all that it does follows
+  /// from its data.
+  bool plain_copy = false;
 
   friend bool operator==(const Statement&, const Statement&) = default;
 };

@@ -554,6 +554,41 @@ def test_a_client_that_stops_in_mid_copy(world, line, size):
     assert wire.tags(ended) or error(ended) == "57014", wire.kinds(ended)
 
 
+def test_a_copy_that_is_typed_slowly(world, line):
+    """COPY IN of a client that takes its time: the others write all the while, and it ends as it would on one server."""
+    copying = line()
+    copying.send(wire.query("COPY copied FROM STDIN"))
+    assert copying.receive()[0] == b"G"
+    began = time.monotonic()
+    rows = 0
+    while time.monotonic() - began < 2.5:  # client_stall is 1 s
+        copying.send(wire.copy_data(b"%d\ttyped\n" % rows))
+        rows += 1
+        assert others_write(world) < 1
+        holds(lambda: world.value("SELECT count(*) FROM copied") == 0, 0.3, "nothing of it is seen")
+    copying.send(wire.COPY_DONE)
+    assert wire.tags(copying.until_ready()) == [f"COPY {rows}"]
+    assert world.value("SELECT count(*) FROM copied") == rows
+
+
+@pytest.mark.parametrize("ending", ("fails", "goes away", "breaks"))
+def test_a_slow_copy_that_ends_badly(world, line, ending):
+    """CopyFail, a closed connection and a bad row, after a pause longer than client_stall: nothing of it stays anywhere."""
+    copying = line()
+    copying.send(wire.query("COPY copied FROM STDIN"))
+    assert copying.receive()[0] == b"G"
+    copying.send(wire.copy_data(b"1\tone\n"))
+    holds(lambda: others_write(world) < 1, 1.2, "others write")
+    if ending != "goes away":
+        copying.send(wire.message(b"f", wire.text("no more")) if ending == "fails" else wire.copy_data(b"x\ty\n") + wire.COPY_DONE)
+        with pytest.raises(wire.WireError) as failed:
+            copying.until_ready()
+        assert failed.value.fields["C"] == ("57014" if ending == "fails" else "22P02")
+    copying.socket.close()
+    world.quiet()
+    assert [server.value("SELECT count(*) FROM copied") for server in world.servers()] == [0, 0]
+
+
 def the_rest(line) -> list:
     """Every message up to ReadyForQuery, or to the end of a connection that was ended for its client's stall."""
     messages = []
