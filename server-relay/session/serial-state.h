@@ -142,6 +142,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::string output;             ///< the master's replies to the attempt, for the frontend
   std::size_t last_complete = 0;  ///< where its last CommandComplete begins
   std::uint64_t rows = 0;         ///< in the tag of the master's reply to the attempt
+  bool uses_snapshot = false;     ///< says that tag: not so of SHOW, LOCK or SET CONSTRAINTS
   bool unit_failed = false;       ///< the frontend's own statement, not the check of deferred constraints
   bool spilled = false;           ///< some of it has gone out: it cannot be tried again
   std::string refusal;            ///< an ErrorResponse for a COMMIT that is not sent

@@ -108,6 +108,7 @@ void Session::send_attempt(const Trial& trial, int number) {
   s.own_error.clear();
   s.unit_failed = false;
   s.rows = 0;
+  s.uses_snapshot = false;
   s.rewritten.begin_again();
   if (trial.own_block) {
     add_prefix("BEGIN", extended);

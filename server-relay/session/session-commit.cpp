@@ -83,7 +83,7 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
     }
     status = 'I';
   }
-  if (status == 'T') s.snapshot_taken = s.strict || s.serializable;
+  if (status == 'T' && s.uses_snapshot) s.snapshot_taken = s.strict || s.serializable;
   const std::uint64_t key = plan.statement.row_key;
   if (!own_block && key != 0 && status == 'T') note_locked_rows(key);
   if (own_block || status == 'E') freed_locks();

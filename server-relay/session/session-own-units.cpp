@@ -223,8 +223,12 @@ void Session::take_serial_reply(const MessagePiece& piece, const std::optional<O
   if (outcome) {
     (void)rule_.must_wait(*outcome);  // it follows the transaction by the outcomes
     s.master.note(*outcome);
-    if (outcome->kind == Outcome::Kind::complete && role == Unit::Role::attempt)
-      s.rows = tag_count(outcome->text.view());
+    if (outcome->kind == Outcome::Kind::complete && role == Unit::Role::attempt) {
+      const std::string_view tag = outcome->text.view();
+      s.rows = tag_count(tag);
+      s.uses_snapshot = tag.starts_with("SELECT") || tag.starts_with("INSERT") || tag.starts_with("UPDATE") ||
+                        tag.starts_with("DELETE") || tag.starts_with("MERGE");
+    }
   }
   const bool unasked = piece.type == 'A' || piece.type == 'S';
   if (role == Unit::Role::own) {

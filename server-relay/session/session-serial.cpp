@@ -349,7 +349,8 @@ asio::awaitable<void> Session::enter_shared_order() {
   Gate& gate = env_.services.gates().of_shared_objects().gate;
   const bool inside = gate.enter({id_, GateMode::write, false}, answer());
   while (!inside && !ended() && !s.let_in) co_await s.event.wait();
-  s.in_shared = true;
+  s.in_shared = !ended();
+  if (ended()) gate.leave(id_);
 }
 
 void Session::leave_gate() {

@@ -471,6 +471,23 @@ def test_a_long_read_with_a_snapshot_holds_nobody_up(world, player, level):
     assert dump.do("COMMIT").ok
 
 
+@pytest.mark.parametrize("before", ("SHOW work_mem", "LOCK TABLE elsewhere IN ROW SHARE MODE", "SET CONSTRAINTS ALL IMMEDIATE"))
+def test_what_takes_no_snapshot_is_not_taken_for_one(world, player, before):
+    """Behind a SHOW or a LOCK the first query of a REPEATABLE READ transaction still fixes its snapshot, so it is in order."""
+    reader, other = player(), player()
+    reader.begin("ISOLATION LEVEL REPEATABLE READ")
+    assert reader.do(before).ok
+    running = other.go("DO $$ BEGIN PERFORM pg_sleep(0.8); UPDATE kept SET v = 0 WHERE id = 1; END $$")
+    wait_until(lambda: world.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'") == 1, SOON,
+               "the DO to run")
+    first = reader.go("SELECT sum(v) FROM kept")
+    waits(first, 0.2)
+    assert answer(running).ok
+    assert answer(first).value() == "900"
+    assert reader.do("SELECT v FROM kept WHERE id = 1").value() == "0"
+    assert reader.do("COMMIT").ok
+
+
 def test_advisory_locks_of_failed_tries_are_given_back(world, player):
     """A statement that locks in its own way and then waits for a row holds its lock once in the end, on both servers."""
     holder, waiter = player(), player()
