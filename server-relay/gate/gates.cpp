@@ -15,10 +15,14 @@ void Gates::add_backends(std::uint64_t session, std::uint32_t master_pid, std::u
   if (standby_pid != 0) on_standby_[standby_pid] = session;
 }
 
-void Gates::remove_backends(std::uint32_t master_pid, std::uint32_t standby_pid) {
+void Gates::remove_backends(std::uint64_t session, std::uint32_t master_pid, std::uint32_t standby_pid) {
+  const auto remove = [session](auto& sessions, std::uint32_t pid) {
+    const auto it = sessions.find(pid);
+    if (it != sessions.end() && it->second == session) sessions.erase(it);
+  };
   const std::lock_guard lock(mutex_);
-  on_master_.erase(master_pid);
-  on_standby_.erase(standby_pid);
+  remove(on_master_, master_pid);
+  remove(on_standby_, standby_pid);
 }
 
 std::vector<std::uint64_t> Gates::sessions_of(const std::vector<std::uint32_t>& pids, bool on_master) const {

@@ -29,7 +29,8 @@ class Gates {
 
   /// Backends by their process ids, on either server: pg_blocking_pids names those.
   void add_backends(std::uint64_t session, std::uint32_t master_pid, std::uint32_t standby_pid);
-  void remove_backends(std::uint32_t master_pid, std::uint32_t standby_pid);
+  /// Does nothing to a process id that belongs to another session by now: servers use them again.
+  void remove_backends(std::uint64_t session, std::uint32_t master_pid, std::uint32_t standby_pid);
   /// The sessions of these backends; those that are no session's are left out.
   std::vector<std::uint64_t> sessions_of(const std::vector<std::uint32_t>& pids, bool on_master) const;
 

@@ -51,7 +51,7 @@ void Session::leave_serial() {
   if (serial_->reading) serial_->order.gate.leave_read();
   serial_->reading = false;
   serial_->order.waits.unpark(id_);
-  env_.services.gates().remove_backends(master_key_.pid, standby_key_.pid);
+  env_.services.gates().remove_backends(id_, master_key_.pid, standby_key_.pid);
   freed_locks();
   serial_->event.notify();
 }
@@ -395,7 +395,12 @@ bool Session::may_send_in_open_unit(const MessagePiece& piece) {
     s.gate_execute = true;
     return false;
   }
-  if (piece.whole()) s.planner.note(piece.type, piece.body);
+  const bool names = piece.type == 'P' || piece.type == 'B';
+  if (piece.whole()) {
+    s.planner.note(piece.type, piece.body);
+  } else if (names) {
+    s.planner.forget();
+  }
   return true;
 }
 

@@ -83,6 +83,11 @@ class UnitPlanner {
   void on_error();
   /// The transaction is over: its portals and cursors are gone, except those WITH HOLD, which stay unproven.
   void on_transaction_end() { portals_.clear(); }
+  /// A Parse or Bind went by that is too long to be kept: any name may stand for something else now.
+  void forget() {
+    statements_.clear();
+    portals_.clear();
+  }
 
  private:
   static bool is_one_query(ByteSpan input, UnitPlan& plan);

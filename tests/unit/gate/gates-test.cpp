@@ -25,10 +25,13 @@ TEST_CASE("backends are told by their server, and those of nobody are left out")
   CHECK(gates.sessions_of({100, 7, 200, 300}, true) == Sessions{1, 2, 3});
   CHECK(gates.sessions_of({100, 200, 0}, false) == Sessions{2, 1});
   CHECK(gates.sessions_of({}, true).empty());
-  gates.remove_backends(100, 200);
+  gates.remove_backends(1, 100, 200);
   CHECK(gates.sessions_of({100, 200}, true) == Sessions{2});
   CHECK(gates.sessions_of({100, 200}, false) == Sessions{2});
-  gates.remove_backends(999, 999);
+  gates.remove_backends(1, 999, 999);
   gates.add_backends(4, 100, 200);  // numbers come again
   CHECK(gates.sessions_of({100}, true) == Sessions{4});
+  gates.remove_backends(1, 100, 200);  // who had them before leaves late
+  CHECK(gates.sessions_of({100}, true) == Sessions{4});
+  CHECK(gates.sessions_of({200}, false) == Sessions{4});
 }

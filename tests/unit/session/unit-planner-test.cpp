@@ -206,6 +206,15 @@ TEST_CASE("what is not known of a name may commit") {
         Kind::opaque);
 }
 
+TEST_CASE("behind a Parse that nobody could read every name may be another's") {
+  Rig rig;
+  rig.prepare("", "SELECT 1");
+  rig.prepare("kept", "SELECT 1");
+  rig.planner.forget();
+  CHECK(rig.run_kind("") == Kind::opaque);
+  CHECK(rig.run_kind("kept") == Kind::opaque);
+}
+
 TEST_CASE("a name that is given twice is neither of the two") {
   Rig rig;
   rig.prepare("s", "SELECT 1");
