@@ -160,6 +160,7 @@ struct SerialState final : private UnitPlanner::Classifier {
 
   // A unit that runs on the master first.
   bool deferring = false;
+  bool watching = false;  ///< the master's unit is alone and under way: is it waiting for somebody?
   std::string deferred;
   bool aligning = false;               ///< has run, and the sequences are being made equal
   bool alone_moves_sequences = false;  ///< it may have moved some

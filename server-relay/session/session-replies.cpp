@@ -188,7 +188,10 @@ void Session::note_master_outcome(const Outcome& outcome) {
   ThreadCounters::add(env_.thread.counters().units);
   if (unit->wrote) ThreadCounters::add(env_.thread.counters().writes);
   ++master_units_;
-  if (serial_ != nullptr) send_deferred();
+  if (serial_ != nullptr) {
+    serial_->watching = false;
+    send_deferred();
+  }
   if (!mirrored()) {
     units_.pop_front();
     ++first_unit_;

@@ -172,6 +172,7 @@ asio::awaitable<void> Session::end_spooling() {
     co_return;
   }
   s.spooling = false;
+  s.watching = true;
   spawn(&Session::watch_alone);
   master_out_.send(as_bytes(s.spooled), owner());
   s.spooled = std::string();
@@ -476,7 +477,7 @@ asio::awaitable<void> Session::leave_aligned() {
 
 void Session::begin_alone() {
   if (ended() || standby_state_ != StandbyState::live) return;
-  serial_->deferring = true;
+  serial_->deferring = serial_->watching = true;
   spawn(&Session::watch_alone);
 }
 
@@ -520,22 +521,28 @@ void Session::send_deferred() {
 /// of them waits for this unit in turn, this one is given up: it is the one that nobody has been told about.
 asio::awaitable<void> Session::watch_alone() {
   asio::steady_timer timer(context_);
-  while (!ended() && serial_->deferring && serial_->inside == SerialState::Inside::alone) {
+  while (!ended() && serial_->watching && serial_->inside == SerialState::Inside::alone) {
     timer.expires_after(kWatchAlone);
     std::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if (ended() || !serial_->deferring) co_return;
+    if (ended() || !serial_->watching) co_return;
     const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_key_.pid);
-    if (ended() || !serial_->deferring || pids.empty()) continue;
+    if (ended() || !serial_->watching || pids.empty()) continue;
     const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
     bool stuck = serial_->order.gate.waiting_without_end(sessions) != 0;
     for (const std::uint64_t session : sessions) stuck = stuck || serial_->order.waits.is_parked(session);
     if (stuck) {
       const bool clean = co_await env_.services.in_first_transaction(master_key_.pid);
-      if (ended() || !serial_->deferring) continue;
+      if (ended() || !serial_->watching) continue;
       serial_->victim_clean = clean;
       serial_->victim = true;
       co_await cancel_on_master();
+    } else if (serial_->deferring) {
+      // What the master's unit finds behind the wait depends on its snapshot from before it. The standby's
+      // has to wait for the same transaction, so it gets the unit now, and until the next look to come to the
+      // lock.
+      serial_->deferring = false;
+      flush_deferred();
     } else {
       serial_->order.gate.let_ends_pass(id_, sessions);
     }
