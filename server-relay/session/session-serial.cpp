@@ -196,6 +196,7 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   prepare_plain(plan);
   s.calls_code = plan.statement.calls_code;
   s.alone_moves_sequences = plan.statement.may_use_sequences;
+  s.open_unit = plan.completeness == UnitPlan::Completeness::open;
   if (way == Way::plain) {
     const bool reads = mirrored() && !s.reading;
     if (reads) co_await enter_read();
@@ -223,7 +224,6 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     // The master's verdict on a serializable transaction comes first (hard point 16).
     if (way == Way::end && s.serializable && standby_state_ == StandbyState::live) s.deferring = true;
   }
-  s.open_unit = plan.completeness == UnitPlan::Completeness::open;
   s.admitted = true;
 }
 
@@ -501,7 +501,6 @@ void Session::send_deferred() {
   if (!s.deferring) return;
   s.deferring = s.spooling = s.copy_begun = false;
   s.spooled = std::string();
-  standby_progress_ = std::chrono::steady_clock::now();
   // What the master gave up for reasons of time (NOWAIT included), or as not serializable, the standby would
   // do.
   const bool gave_up = s.master.gave_up();

@@ -619,6 +619,18 @@ def error(messages) -> str:
     return next((wire.fields(body)["C"] for kind, body in messages if kind == b"E"), "")
 
 
+def test_several_statements_that_wait_find_the_same_rows(world, player):
+    """What a unit that is alone finds behind a lock that it waited for is the same on both servers."""
+    holder, waiter = player(), player()
+    delete = "DELETE FROM kept WHERE id IN (SELECT id FROM kept ORDER BY id LIMIT 5)"
+    holder.begin()
+    holder.do(delete, tag="DELETE 5")
+    second = waiter.go(f"INSERT INTO elsewhere (who) VALUES ('several'); {delete}", protocol="simple")
+    waits(second)
+    assert holder.do("COMMIT").tag == "COMMIT"
+    assert answer(second).ok
+
+
 def test_execute_and_flush_is_answered_before_the_sync(world, line):
     """What a client flushes is answered at once, writes included; others write when it has sent its Sync."""
     one = line()
