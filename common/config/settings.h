@@ -59,6 +59,34 @@ struct ControlSettings {
   std::string token_file;  ///< bearer token for POST; empty: every command is refused
 };
 
+/// One member of the witness' cluster.
+struct WitnessEndpoint {
+  bool tls = false;
+  Endpoint address;
+};
+
+/// R3 to R6: an etcd cluster that says who is master. Pair mode only.
+struct WitnessSettings {
+  std::vector<WitnessEndpoint> endpoints;  ///< empty: no witness
+  std::string ca_file;                     ///< PEM; empty: the system's
+  std::string cert_file;                   ///< PEM, of this client; empty: none
+  std::string key_file;
+  std::string user;  ///< empty: etcd asks for none
+  std::string password_file;
+  std::string prefix = "/pgtandem";  ///< the pair's key is prefix/uuid
+  Milliseconds term{3000};
+  Milliseconds guard{300};  ///< the right ends so much before the term
+
+  bool configured() const { return !endpoints.empty(); }
+};
+
+/// R11: an executable that powers the other host off. Pair mode without a witness only.
+struct FencingSettings {
+  std::string hook;                 ///< empty: none
+  Milliseconds hook_timeout{5000};  ///< it is killed then, and has failed
+  Milliseconds hook_wait{10000};    ///< how long a standby waits before it runs its own
+};
+
 struct RelaySettings {
   // Pair mode: node, uuid, key_file and both nodes are set. Flags-only mode: master (and standby) are set.
   Node node = Node::none;
@@ -95,6 +123,8 @@ struct RelaySettings {
   std::vector<AccessRule> access;  ///< empty: loopback and the Unix socket only
   ServiceSettings service;
   ControlSettings control;
+  WitnessSettings witness;
+  FencingSettings fencing;
   log::Options log;
 
   bool pair_mode() const { return node != Node::none; }

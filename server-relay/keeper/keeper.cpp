@@ -120,6 +120,10 @@ void Keeper::copies_may_differ(const std::string& why) {
   post_event(event::CopiesMayDiffer{why});
 }
 
+void Keeper::guests_ended() {
+  post_event(event::GuestsEnded{});
+}
+
 /// Dispatched, not posted: what a session reports because of the same probe comes from another thread, and
 /// would overtake what this thread posts to itself. The keeper would then hear of a doubt (R9) before the
 /// loss.
@@ -230,8 +234,9 @@ void Keeper::drop(const Action& action, const std::string& why) {
 
 void Keeper::act(const action::SetGrant& action) {
   const Grant& grant = action.grant;
-  const Authority authority{grant.epoch, service_of(grant.frontends), grant.outputs_held, grant.mirrored,
-                            grant.refusal};
+  const Authority authority{grant.epoch,        service_of(grant.frontends),
+                            grant.outputs_held, grant.mirrored,
+                            grant.guests,       grant.refusal};
   floor_.set_authority(authority, [this, alive = Alive(alive_), ticket = action.ticket] {
     if (!alive.expired()) feed(event::InForce{ticket});
   });
@@ -308,8 +313,8 @@ void Keeper::act(const action::SwapWitness& action) {
   post_event(event::WitnessSilent{action.ticket, "this driver has no witness"});
 }
 
-void Keeper::act(const action::SetRight&) {
-  log::error("witness-not-supported", {{"what", "right"}});
+void Keeper::act(const action::SetRight& action) {
+  floor_.set_right(action.until);
 }
 
 void Keeper::act(const action::RunHook& action) {

@@ -53,6 +53,7 @@ class Keeper final : public KeeperReports {
   void stalled(Milliseconds for_how_long) override;
   void own_postmaster(bool alive, const std::string& why) override;
   void copies_may_differ(const std::string& why) override;
+  void guests_ended() override;
 
   // For ControlHandlers.
   /// The keys role, record, peer, postmaster, standby (joined, stale_reason), bootstrap, events, hint of the

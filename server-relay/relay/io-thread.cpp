@@ -16,6 +16,11 @@ std::int64_t boottime_ms() {
   return std::int64_t(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
+void call_all(std::vector<std::function<void()>>& waiting) {
+  const std::vector<std::function<void()>> all = std::exchange(waiting, {});
+  for (const auto& each : all) each();
+}
+
 }  // namespace
 
 void IoThread::start() {
@@ -33,9 +38,14 @@ void IoThread::stop() {
 }
 
 void IoThread::set_authority(const Authority& authority) {
+  if (authority.guests && !authority_.guests) guests_ = serving_;
   authority_ = authority;
   stalled_ = false;
   last_alive_ms_ = boottime_ms();
+  tell_authority();
+}
+
+void IoThread::tell_authority() {
   // A session may end, and so leave the set, while it takes the new authority over.
   const std::vector<SessionBase*> sessions(sessions_.begin(), sessions_.end());
   for (SessionBase* session : sessions) {
@@ -43,9 +53,22 @@ void IoThread::set_authority(const Authority& authority) {
   }
 }
 
-bool IoThread::found_stalled() {
-  if (stalled_) return true;
+bool IoThread::may_release() {
+  if (authority_.outputs_held) return false;
+  if (authority_.guests) return true;
   const std::int64_t now = boottime_ms();
+  if (found_stalled(now)) return false;
+  if (right_.in_force(now)) return true;
+  found_expired_ = true;
+  return false;
+}
+
+void IoThread::on_right() {
+  if (std::exchange(found_expired_, false)) tell_authority();
+}
+
+bool IoThread::found_stalled(std::int64_t now) {
+  if (stalled_) return true;
   const std::int64_t still = now - last_alive_ms_;
   if (still <= kStallLimit.count()) return false;
   stalled_ = true;
@@ -55,7 +78,8 @@ bool IoThread::found_stalled() {
 }
 
 void IoThread::tick() {
-  if (!found_stalled()) last_alive_ms_ = boottime_ms();
+  const std::int64_t boottime = boottime_ms();
+  if (!found_stalled(boottime)) last_alive_ms_ = boottime;
   const SteadyTime now = std::chrono::steady_clock::now();
   const std::vector<SessionBase*> sessions(sessions_.begin(), sessions_.end());
   counters_.lag_units.store(0, std::memory_order_relaxed);
@@ -71,10 +95,18 @@ void IoThread::tick() {
 void IoThread::remove(SessionBase* session) {
   sessions_.erase(session);
   counters_.sessions_open.store(sessions_.size(), std::memory_order_relaxed);
-  if (serving_.erase(session) == 0 || !serving_.empty()) return;
-  std::vector<std::function<void()>> waiting = std::move(when_empty_);
-  when_empty_.clear();
-  for (auto& empty : waiting) empty();
+  const bool last_guest = guests_.erase(session) != 0 && guests_.empty();
+  const bool last = serving_.erase(session) != 0 && serving_.empty();
+  if (last_guest) call_all(when_guests_gone_);
+  if (last) call_all(when_empty_);
+}
+
+void IoThread::when_guests_gone(std::function<void()> gone) {
+  if (guests_.empty()) {
+    gone();
+  } else {
+    when_guests_gone_.push_back(std::move(gone));
+  }
 }
 
 void IoThread::when_empty(std::function<void()> empty) {

@@ -18,6 +18,7 @@
 
 #include "server-relay/control/relay-counters.h"
 #include "server-relay/keeper/floor.h"
+#include "server-relay/relay/release-right.h"
 
 namespace pgtandem {
 
@@ -62,7 +63,8 @@ class IoThread {
   /// After standing still this long, nothing is released before the peer was asked (hard point 9).
   static constexpr std::chrono::milliseconds kStallLimit{1000};
 
-  explicit IoThread(KeeperReports*& keeper) : keeper_(keeper), ticker_(context_) {}
+  IoThread(KeeperReports*& keeper, const ReleaseRight& right)
+      : keeper_(keeper), right_(right), ticker_(context_) {}
   ~IoThread() { stop(); }
 
   void start();
@@ -76,8 +78,12 @@ class IoThread {
   const ThreadCounters& counters() const { return counters_; }
 
   void set_authority(const Authority& authority);
-  /// The right to release what R1 holds, the check for a stall included.
-  bool may_release() { return !authority_.outputs_held && !found_stalled(); }
+  /// May output go to a frontend, and may a unit start? The authority, the check for a stall, and the right
+  /// to be master (R5). Where it says no, on_authority() follows as soon as it may be yes. Guests need no
+  /// right of this node: what they are told is on the master, which ends their legs when it must.
+  bool may_release();
+  /// The right has been extended: sessions that found it expired are told.
+  void on_right();
 
   /// Every session, from accept on.
   void add(SessionBase* session) { sessions_.insert(session); }
@@ -87,6 +93,9 @@ class IoThread {
   void begin_serving(SessionBase* session) { serving_.insert(session); }
   /// Calls `empty` on this thread as soon as no serving session is left.
   void when_empty(std::function<void()> empty);
+  /// Calls `gone` on this thread as soon as none of the sessions is left that were serving when
+  /// Authority::guests last came into force.
+  void when_guests_gone(std::function<void()> gone);
   void end_sessions(SessionEnd how, const std::string& message);
   std::size_t session_count() const { return sessions_.size(); }
   /// A session ended while a unit was under way: the two servers may have taken it differently.
@@ -95,10 +104,12 @@ class IoThread {
   bool take_all_matched() { return std::exchange(all_matched_, true); }
 
  private:
-  bool found_stalled();
+  bool found_stalled(std::int64_t now_ms);
+  void tell_authority();
   void tick();
 
   KeeperReports*& keeper_;
+  const ReleaseRight& right_;
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   asio::steady_timer ticker_;
@@ -106,11 +117,14 @@ class IoThread {
   std::unique_ptr<std::array<std::byte, kScratchSize + 1024>> scratch_ =
       std::make_unique<std::array<std::byte, kScratchSize + 1024>>();
   Authority authority_;
-  bool stalled_ = false;  ///< found, and not yet answered by a new authority
+  bool stalled_ = false;        ///< found, and not yet answered by a new authority
+  bool found_expired_ = false;  ///< the right; and not yet extended
   std::int64_t last_alive_ms_ = 0;
   std::unordered_set<SessionBase*> sessions_;
   std::unordered_set<SessionBase*> serving_;
+  std::unordered_set<SessionBase*> guests_;
   std::vector<std::function<void()>> when_empty_;
+  std::vector<std::function<void()>> when_guests_gone_;
   bool all_matched_ = true;
   ThreadCounters counters_;
 };

@@ -45,6 +45,7 @@ Relay::Relay(asio::io_context& control, const RelaySettings& settings, const Sec
       settings_(settings),
       pair_key_(pair_key),
       access_(std::move(access)),
+      right_(settings.witness.configured()),
       legs_(settings, pair_key),
       leg_server_(settings, pair_key,
                   [this](IoThread& thread, Stream stream, std::string client) {
@@ -72,7 +73,7 @@ Relay::Relay(asio::io_context& control, const RelaySettings& settings, const Sec
             [this](std::string database) { return load_catalogues(std::move(database)); }),
       statements_(control.get_executor(), *service_) {
   for (unsigned i = 0; i < thread_count(settings); ++i) {
-    threads_.push_back(std::make_unique<IoThread>(keeper_));
+    threads_.push_back(std::make_unique<IoThread>(keeper_, right_));
     environments_.push_back(std::unique_ptr<SessionEnvironment>(
         new SessionEnvironment{settings_, *threads_.back(), keeper_, legs_, access_, cancels_, *this}));
   }
@@ -169,6 +170,20 @@ void Relay::set_authority(const Authority& authority, std::function<void()> in_f
         done();
       },
       std::move(in_force));
+  const bool begin = authority.guests && !guests_;
+  guests_ = authority.guests;
+  if (!begin) return;
+  run_on_all([](IoThread& thread, std::function<void()> gone) { thread.when_guests_gone(std::move(gone)); },
+             [this] {
+               if (keeper_ != nullptr) keeper_->guests_ended();
+             });
+}
+
+void Relay::set_right(Milliseconds until) {
+  right_.set_until(until);
+  for (const auto& thread : threads_) {
+    asio::post(thread->context(), [&thread = *thread] { thread.on_right(); });
+  }
 }
 
 void Relay::end_sessions(SessionEnd how, Milliseconds limit, const std::string& message,

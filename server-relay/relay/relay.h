@@ -49,6 +49,7 @@ class Relay final : public Floor, public SessionServices {
                     std::function<void(bool)> done) override;
   void refuse_legs_below(Epoch epoch, std::function<void()> done) override;
   void end_local_backends(Milliseconds limit, std::function<void(bool, std::string)> done) override;
+  void set_right(Milliseconds until) override;
 
   // SessionServices; thread-safe
   asio::awaitable<Result<Secret>> stored_password(std::string role) override;
@@ -104,6 +105,8 @@ class Relay final : public Floor, public SessionServices {
   const Secret& pair_key_;
   const AccessList access_;
   KeeperReports* keeper_ = nullptr;
+  ReleaseRight right_;
+  bool guests_ = false;  ///< of the last authority
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::vector<std::unique_ptr<SessionEnvironment>> environments_;
   CancelRegistry cancels_;

@@ -95,7 +95,7 @@ asio::awaitable<bool> RawSession::open() {
 asio::awaitable<void> RawSession::request_loop() {
   while (!ended_ && !requests_over_) {
     const bool congested = master_out_.pending() > kPendingLimit || standby_out_.pending() > kPendingLimit ||
-                           env_.thread.authority().outputs_held || standby_state_ == StandbyState::lost;
+                           !env_.thread.may_release() || standby_state_ == StandbyState::lost;
     if (congested) {
       co_await request_event_.wait();
       continue;
@@ -121,14 +121,14 @@ asio::awaitable<void> RawSession::request_loop() {
 
 asio::awaitable<void> RawSession::reply_loop() {
   while (!ended_ && !replies_over_) {
-    const bool held = env_.thread.authority().outputs_held || standby_state_ == StandbyState::lost;
+    const bool held = !env_.thread.may_release() || standby_state_ == StandbyState::lost;
     if (held || front_out_.pending() > kPendingLimit) {
       co_await reply_event_.wait();
       continue;
     }
     const bool failed = bool(co_await master_.readable());
     if (ended_) co_return;
-    if (env_.thread.authority().outputs_held || standby_state_ == StandbyState::lost) continue;
+    if (!env_.thread.may_release() || standby_state_ == StandbyState::lost) continue;
     const Stream::Transfer got = master_.try_read(env_.thread.scratch());
     ThreadCounters::add(env_.thread.counters().backend_bytes, got.bytes);
     front_out_.send(ByteSpan(env_.thread.scratch()).first(got.bytes), owner());

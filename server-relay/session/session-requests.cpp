@@ -59,7 +59,7 @@ bool Session::legs_are_congested() const {
 }
 
 bool Session::may_start_unit() {
-  return oids_are_current() && !env_.thread.authority().outputs_held && cancels_ == 0 &&
+  return oids_are_current() && env_.thread.may_release() && cancels_ == 0 &&
          standby_state_ != StandbyState::lost && farewell_.empty() && !standby_ended_alone_ &&
          !(end_when_idle_ && status_ == 'I') && units_.size() < kMaxLaggingUnits;
 }

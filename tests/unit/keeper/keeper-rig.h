@@ -43,9 +43,12 @@ class FakeFloor final : public Floor {
     asio::post(context_, [done = std::move(done)] { done(true, ""); });
   }
 
+  void set_right(Milliseconds until) override { rights.push_back(until); }
+
   const Authority& authority() const { return authorities.back(); }
 
   std::vector<Authority> authorities;
+  std::vector<Milliseconds> rights;
   std::vector<SessionEnd> ended;
   Epoch legs_below = 0;
   bool matched = true;
