@@ -53,6 +53,8 @@ std::string upper_flag_argument(const Setting& setting) {
     case SettingType::endpoint:
     case SettingType::endpoints:
       return "HOST:PORT";
+    case SettingType::urls:
+      return "URL";
     case SettingType::relays:
       return "HOST:PORT/CONTROL";
     case SettingType::port:

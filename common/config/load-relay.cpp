@@ -74,6 +74,89 @@ void read_plain(const Reader& reader, RelaySettings& s) {
   for (const std::string& rule : reader.list("access")) s.access.push_back(*config::parse_access_rule(rule));
 }
 
+void read_witness(const Reader& reader, RelaySettings& s) {
+  for (const std::string& url : reader.list("witness.endpoints"))
+    s.witness.endpoints.push_back(*config::parse_witness_url(url));
+  s.witness.ca_file = reader.text("witness.ca_file");
+  s.witness.cert_file = reader.text("witness.cert_file");
+  s.witness.key_file = reader.text("witness.key_file");
+  s.witness.user = reader.text("witness.user");
+  s.witness.password_file = reader.text("witness.password_file");
+  s.witness.prefix = reader.text("witness.prefix");
+  s.witness.term = reader.duration("witness.term");
+  s.witness.guard = reader.duration("witness.guard");
+  s.fencing.hook = reader.text("fencing.hook");
+  s.fencing.hook_timeout = reader.duration("fencing.hook_timeout");
+  s.fencing.hook_wait = reader.duration("fencing.hook_wait");
+}
+
+/// The key must be the pair's alone, and printable in logs.
+void check_prefix(const Reader& reader, const std::string& prefix, Findings& findings) {
+  const bool odd = std::ranges::any_of(prefix, [](unsigned char c) { return c <= ' ' || c > '~'; });
+  if (prefix.size() > 1 && prefix.starts_with('/') && !prefix.ends_with('/') && !odd) return;
+  findings.error(reader.origin("witness.prefix"),
+                 "witness.prefix must begin with a slash, not end with one, and hold no blanks");
+}
+
+void check_witness(const Reader& reader, const RelaySettings& s, Findings& findings) {
+  const WitnessSettings& w = s.witness;
+  if (reader.given("witness.prefix")) check_prefix(reader, w.prefix, findings);
+  if (w.guard * 4 > w.term) {
+    findings.error(reader.origin(reader.given("witness.guard") ? "witness.guard" : "witness.term"),
+                   "witness.guard may be a quarter of witness.term at most");
+  }
+  const bool any_tls = std::ranges::any_of(w.endpoints, [](const WitnessEndpoint& e) { return e.tls; });
+  for (const std::string_view key : {"witness.ca_file", "witness.cert_file", "witness.key_file"}) {
+    if (reader.given(key) && w.configured() && !any_tls)
+      findings.error(reader.origin(key), std::string(key) + " needs witness.endpoints with https://");
+  }
+  if (w.cert_file.empty() != w.key_file.empty()) {
+    findings.error(reader.origin(w.cert_file.empty() ? "witness.key_file" : "witness.cert_file"),
+                   "witness.cert_file and witness.key_file belong together: give both");
+  }
+  if (w.user.empty() != w.password_file.empty()) {
+    findings.error(reader.origin(w.user.empty() ? "witness.password_file" : "witness.user"),
+                   "witness.user and witness.password_file belong together: give both");
+  }
+  const bool plain = std::ranges::any_of(w.endpoints, [](const WitnessEndpoint& e) { return !e.tls; });
+  if (!w.user.empty() && plain) {
+    findings.warnings.push_back(
+        "witness.user: the password goes to the witness in clear text over http://; use https://");
+  }
+}
+
+void check_fencing(const Reader& reader, const RelaySettings& s, Findings& findings) {
+  if (s.fencing.hook.empty()) return;
+  if (!s.fencing.hook.starts_with('/')) {
+    findings.error(reader.origin("fencing.hook"), "fencing.hook must be a full path, beginning with a slash");
+  }
+  if (s.witness.configured()) {
+    findings.warnings.push_back("fencing.hook is never called: with witness.endpoints the witness decides");
+    return;
+  }
+  // Else both hooks could run at once, and power both hosts off.
+  const Milliseconds least = s.fencing.hook_timeout + 2 * s.standby_timeout + Milliseconds{1000};
+  if (s.fencing.hook_wait < least) {
+    findings.errors.push_back("fencing.hook_wait must be " + config::write_duration(least) +
+                              " at least: fencing.hook_timeout, twice standby_timeout and a second; else the "
+                              "standby's hook could run while the master's does");
+  }
+}
+
+/// Both belong to a pair: flags-only mode has nobody else who could take over.
+void check_arbiters(const Reader& reader, const RelaySettings& s, Findings& findings) {
+  if (!s.pair_mode()) {
+    for (const std::string_view key : {"witness.endpoints", "fencing.hook"}) {
+      if (reader.given(key))
+        findings.error(reader.origin(key),
+                       std::string(key) + " belongs to a pair: leave it out with --master");
+    }
+    return;
+  }
+  check_witness(reader, s, findings);
+  check_fencing(reader, s, findings);
+}
+
 void check_common(const Reader& reader, RelaySettings& s, Findings& findings) {
   if (s.protocol == Protocol::raw) {
     if (reader.given("discipline") && s.discipline == Discipline::serial) {
@@ -237,6 +320,7 @@ RelaySettings complete(const config::Values& values, Findings& findings) {
   const Reader reader(values);
   RelaySettings settings;
   read_plain(reader, settings);
+  read_witness(reader, settings);
   check_shape(reader, findings);
   bool pair = false;
   for (const std::string_view key : kPairKeys) pair = pair || reader.given(key);
@@ -254,6 +338,7 @@ RelaySettings complete(const config::Values& values, Findings& findings) {
   }
   check_common(reader, settings, findings);
   check_distinct_listeners(settings, findings);
+  check_arbiters(reader, settings, findings);
   return settings;
 }
 

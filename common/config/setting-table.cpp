@@ -167,6 +167,53 @@ constexpr std::array kSettings{
             .meaning = "File with the token that commands on the control port need; readable by its owner alone "
                        "(mode 0600)."},
 
+    Setting{.name = "witness.endpoints", .type = urls, .programs = kRelay,
+            .default_note = "none: no witness; a takeover is an operator's command",
+            .meaning = "The etcd cluster that says who is master: its members, tried one after the other. With it the "
+                       "standby takes over by itself when the master has not been heard for `witness.term`. Pair only; "
+                       "the same on both nodes."},
+    Setting{.name = "witness.ca_file", .type = path, .programs = kRelay,
+            .default_note = "none: the authorities that the system trusts",
+            .meaning = "PEM file with the authorities that sign the certificates of the witness (`https` only)."},
+    Setting{.name = "witness.cert_file", .type = path, .programs = kRelay, .default_note = "none",
+            .meaning = "PEM file with the certificate that this relay shows to the witness; needs "
+                       "`witness.key_file`."},
+    Setting{.name = "witness.key_file", .type = path, .programs = kRelay, .default_note = "none",
+            .meaning = "PEM file with the private key of `witness.cert_file`; readable by its owner alone (mode "
+                       "0600)."},
+    Setting{.name = "witness.user", .type = text, .programs = kRelay, .default_note = "none: no login",
+            .meaning = "The etcd user by whom the relay logs in; it needs to read and write the pair's key alone."},
+    Setting{.name = "witness.password_file", .type = path, .programs = kRelay,
+            .default_note = "none; `witness.user` needs it",
+            .meaning = "File with that user's password; readable by its owner alone (mode 0600)."},
+    Setting{.name = "witness.prefix", .type = text, .programs = kRelay, .fallback = "/pgtandem",
+            .meaning = "The pair's one key in etcd is this text, a slash and `pair.uuid`. Many pairs share one witness. "
+                       "The same on both nodes."},
+    Setting{.name = "witness.term", .type = duration, .programs = kRelay, .fallback = "3s",
+            .min = 2 * kSecond, .max = kMinute,
+            .meaning = "For how long a successful write at the witness, or the standby's promise, makes a master; it is "
+                       "renewed every 500 ms. The same on both nodes.",
+            .at_limits = "A master that could neither write nor hear its standby serves nobody any more; a standby that "
+                         "has seen no new write for this time and a tenth takes over."},
+    Setting{.name = "witness.guard", .type = duration, .programs = kRelay, .fallback = "300ms",
+            .min = 100, .max = 10 * kSecond,
+            .meaning = "By how much the master's right ends before the term, for what differs between two hosts. At "
+                       "most a quarter of the term."},
+
+    Setting{.name = "fencing.hook", .type = path, .programs = kRelay, .default_note = "none",
+            .meaning = "An executable that powers the other host off: called with the other node's letter and its host, "
+                       "exit status 0 says that it is off for certain. With it and without a witness, the two nodes "
+                       "wait for it when they lose each other. Pair only."},
+    Setting{.name = "fencing.hook_timeout", .type = duration, .programs = kRelay, .fallback = "5s",
+            .min = 100, .max = 10 * kMinute,
+            .meaning = "How long the hook may take.",
+            .at_limits = "It is killed with everything that it started, and has failed."},
+    Setting{.name = "fencing.hook_wait", .type = duration, .programs = kRelay, .fallback = "10s",
+            .min = kSecond, .max = kHour,
+            .meaning = "How long a standby that does not hear its master waits before it calls its hook, so that the "
+                       "master's comes first: at least `fencing.hook_timeout`, twice `standby_timeout` and a second. "
+                       "Up to 2 s chosen by chance are added."},
+
     Setting{.name = "log.level", .type = choice, .programs = kRelay | kForwarder, .fallback = "info",
             .choices = "debug|info|warning|error", .meaning = "The least level that is logged."},
     Setting{.name = "log.file", .type = path, .programs = kRelay | kForwarder,
@@ -258,6 +305,8 @@ std::string_view type_text(SettingType type) {
       return "host:port";
     case endpoints:
       return "list of host:port";
+    case urls:
+      return "list of http://host:port or https://host:port";
     case SettingType::relays:
       return "list of host:relay_port/control_port";
     case port:
@@ -317,7 +366,7 @@ std::string_view section_of(std::string_view name) {
 }
 
 bool is_list(SettingType type) {
-  return type == endpoints || type == SettingType::relays || type == SettingType::access ||
+  return type == endpoints || type == urls || type == SettingType::relays || type == SettingType::access ||
          type == disciplines;
 }
 

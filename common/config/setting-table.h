@@ -17,6 +17,7 @@ enum class SettingType {
   uuid,         ///< 8-4-4-4-12 hexadecimal digits
   endpoint,     ///< host:port
   endpoints,    ///< a list of host:port
+  urls,         ///< a list of http://host:port or https://host:port
   relays,       ///< a list of host:relay_port/control_port
   port,         ///< a TCP port
   count,        ///< a whole number

@@ -182,6 +182,28 @@ Result<AccessRule> parse_access_rule(std::string_view text) {
   return rule;
 }
 
+Result<WitnessEndpoint> parse_witness_url(std::string_view text) {
+  constexpr std::string_view kPlain = "http://", kTls = "https://";
+  constexpr std::uint16_t kEtcdPort = 2379;
+  WitnessEndpoint endpoint;
+  endpoint.tls = text.starts_with(kTls);
+  if (!endpoint.tls && !text.starts_with(kPlain))
+    return wrong(text, "is no URL of a witness: use http://host:2379 or https://host:2379");
+  std::string_view address = text.substr(endpoint.tls ? kTls.size() : kPlain.size());
+  if (address.ends_with('/')) address.remove_suffix(1);
+  if (address.find_first_of("/?#@") != std::string_view::npos)
+    return wrong(text, "is more than the address of a witness: use http://host:2379 or https://host:2379");
+  Result<Endpoint> parsed = parse_endpoint(address, kEtcdPort);
+  if (!parsed) return Error{parsed.error()};
+  if (parsed->host.empty()) return wrong(text, "lacks the host: use http://host:2379 or https://host:2379");
+  endpoint.address = std::move(*parsed);
+  return endpoint;
+}
+
+std::string to_string(const WitnessEndpoint& endpoint) {
+  return (endpoint.tls ? "https://" : "http://") + to_string(endpoint.address);
+}
+
 Result<DisciplineRule> parse_discipline_rule(std::string_view text) {
   DisciplineRule rule;
   const std::size_t equals = text.rfind('=');
@@ -226,6 +248,8 @@ Result<void> check_value(const Setting& setting, std::string_view text) {
         return wrong(text, "is a Unix socket, here only TCP is possible");
       return only_error(endpoint);
     }
+    case SettingType::urls:
+      return only_error(parse_witness_url(text));
     case SettingType::relays:
       return only_error(parse_relay_address(text));
     case SettingType::disciplines:

@@ -25,6 +25,10 @@ std::string to_string(const RelayAddress& address);
 /// "ADDRESS DATABASE USER ACTION", as in "10.0.0.0/8 all all allow".
 Result<AccessRule> parse_access_rule(std::string_view text);
 
+/// "http://host:2379" or "https://host:2379"; the port may be left out (2379).
+Result<WitnessEndpoint> parse_witness_url(std::string_view text);
+std::string to_string(const WitnessEndpoint& endpoint);
+
 /// "DATABASE/ROLE=DISCIPLINE", as in "reports/*=classic".
 Result<DisciplineRule> parse_discipline_rule(std::string_view text);
 

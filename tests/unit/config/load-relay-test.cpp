@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "common/config/sources.h"
@@ -357,4 +359,107 @@ TEST_CASE("a file of any single changed or missing byte is read or refused, neve
     config::read_toml(sample.substr(0, i), "x", values, findings);
     CHECK(values.size() <= 8);  // as many as the whole has
   }
+}
+
+TEST_CASE("a witness is read whole, and its members are tried in the order given") {
+  const auto loaded = load_text(kPair + R"([witness]
+endpoints = ["https://etcd1:2379", "https://[2001:db8::2]:4001", "https://etcd3/"]
+ca_file = "/ca.pem"
+cert_file = "/client.pem"
+key_file = "/client.key"
+user = "pgtandem"
+password_file = "/password"
+prefix = "/plant/7"
+term = "6s"
+guard = "1s"
+)",
+                                {"--node", "a"});
+  INFO(error_of(loaded));
+  REQUIRE(loaded.ok());
+  const WitnessSettings& w = loaded->settings.witness;
+  REQUIRE(w.endpoints.size() == 3);
+  CHECK(w.endpoints[0].tls);
+  CHECK(w.endpoints[0].address == Endpoint{"etcd1", 2379});
+  CHECK(w.endpoints[1].address == Endpoint{"2001:db8::2", 4001});
+  CHECK(w.endpoints[2].address == Endpoint{"etcd3", 2379});
+  CHECK(w.ca_file == "/ca.pem");
+  CHECK(w.cert_file == "/client.pem");
+  CHECK(w.key_file == "/client.key");
+  CHECK(w.user == "pgtandem");
+  CHECK(w.password_file == "/password");
+  CHECK(w.prefix == "/plant/7");
+  CHECK(w.term == Milliseconds{6000});
+  CHECK(w.guard == Milliseconds{1000});
+}
+
+TEST_CASE("without witness and hook there is none, and the defaults are those of settings.h") {
+  const auto loaded = load_text(kPair, {"--node", "a"});
+  INFO(error_of(loaded));
+  REQUIRE(loaded.ok());
+  const RelaySettings& s = loaded->settings;
+  const RelaySettings defaults;
+  CHECK_FALSE(s.witness.configured());
+  CHECK(s.witness.prefix == defaults.witness.prefix);
+  CHECK(s.witness.term == defaults.witness.term);
+  CHECK(s.witness.guard == defaults.witness.guard);
+  CHECK(s.fencing.hook.empty());
+  CHECK(s.fencing.hook_timeout == defaults.fencing.hook_timeout);
+  CHECK(s.fencing.hook_wait == defaults.fencing.hook_wait);
+}
+
+TEST_CASE("settings of a witness that do not fit together are refused, and the error says what to do") {
+  const auto error = [](const std::string& section) {
+    return error_of(load_text(kPair + section, {"--node", "a"}));
+  };
+  const std::string plain = "[witness]\nendpoints = [\"http://etcd1:2379\"]\n";
+  const std::string tls = "[witness]\nendpoints = [\"https://etcd1:2379\"]\n";
+  CHECK(contains(error("[witness]\nendpoints = [\"etcd1:2379\"]\n"), "use http://host:2379"));
+  CHECK(contains(error("[witness]\nendpoints = [\"http://etcd1:2379/v3\"]\n"), "more than the address"));
+  CHECK(contains(error("[witness]\nendpoints = [\"http://user@etcd1\"]\n"), "more than the address"));
+  CHECK(contains(error("[witness]\nendpoints = [\"http://:2379\"]\n"), "lacks the host"));
+  CHECK(contains(error(plain + "ca_file = \"/ca.pem\"\n"), "needs witness.endpoints with https://"));
+  CHECK(contains(error(tls + "cert_file = \"/c.pem\"\n"), "give both"));
+  CHECK(contains(error(tls + "user = \"u\"\n"), "give both"));
+  CHECK(contains(error(tls + "password_file = \"/p\"\n"), "give both"));
+  CHECK(contains(error(tls + "guard = \"1s\"\n"), "a quarter of witness.term"));
+  CHECK(contains(error(tls + "term = \"1s\"\n"), "out of range"));
+  CHECK(contains(error(tls + "prefix = \"plant\"\n"), "begin with a slash"));
+  CHECK(contains(error(tls + "prefix = \"/plant/\"\n"), "begin with a slash"));
+}
+
+TEST_CASE("a fencing hook needs a full path and room for the master's to come first") {
+  const auto load = [](const std::string& section) { return load_text(kPair + section, {"--node", "a"}); };
+  // kPair has standby_timeout = 3s.
+  CHECK(contains(error_of(load("[fencing]\nhook = \"off\"\nhook_wait = \"12s\"\n")), "full path"));
+  CHECK(contains(error_of(load("[fencing]\nhook = \"/off\"\n")), "fencing.hook_wait must be 12s at least"));
+  const auto fits = load("[fencing]\nhook = \"/off\"\nhook_wait = \"12s\"\n");
+  INFO(error_of(fits));
+  REQUIRE(fits.ok());
+  CHECK(fits->settings.fencing.hook == "/off");
+  CHECK(fits->settings.fencing.hook_wait == Milliseconds{12000});
+}
+
+TEST_CASE("with a witness the hook is never called, and a password in clear text is warned of") {
+  const auto loaded = load_text(kPair + R"([witness]
+endpoints = ["http://etcd1:2379"]
+user = "u"
+password_file = "/p"
+[fencing]
+hook = "/off"
+)",
+                                {"--node", "a"});
+  INFO(error_of(loaded));
+  REQUIRE(loaded.ok());
+  const auto warned = [&](const std::string& text) {
+    return std::any_of(loaded->warnings.begin(), loaded->warnings.end(),
+                       [&](const std::string& warning) { return contains(warning, text); });
+  };
+  CHECK(warned("fencing.hook is never called"));
+  CHECK(warned("clear text"));
+}
+
+TEST_CASE("the flags-only mode has neither witness nor hook") {
+  CHECK(contains(error_of(load_relay(with(kFlagsOnly, {"--witness-endpoints", "http://etcd1:2379"}))),
+                 "belongs to a pair"));
+  CHECK(contains(error_of(load_relay(with(kFlagsOnly, {"--fencing-hook", "/off"}))), "belongs to a pair"));
 }
