@@ -222,7 +222,18 @@ void Forwarder::follow(std::size_t relay, const Decision& decision) {
   if (decision.target_changed) log_target();
   for (const std::size_t i : decision.end_sessions) end_sessions(i);
   for (const std::size_t i : decision.carry_to) carry(i);
-  if (decision.target_changed) target_changed_.notify();
+  if (!decision.target_changed) return;
+  target_changed_.notify();
+  changed_();
+}
+
+std::string Forwarder::status_line() const {
+  const auto target = follower_.target();
+  const std::string sessions =
+      std::to_string(sessions_.size()) + (sessions_.size() == 1 ? " session" : " sessions");
+  if (!target) return "no master: " + follower_.explain() + "; " + sessions;
+  return "following " + config::to_string(settings_.relays[*target]) + ", epoch " +
+         std::to_string(follower_.memory().epoch) + ", " + sessions;
 }
 
 void Forwarder::log_target() const {

@@ -2,9 +2,11 @@
 #pragma once
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -36,6 +38,12 @@ class Forwarder {
   void stop();
 
   asio::io_context& context() { return context_; }
+  /// How it is, on one line.
+  std::string status_line() const;
+  /// Called after each change of what status_line() says about relays.
+  void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+  /// Takes over of `fresh` what may change while running (setting-table.h).
+  void take_over(const ForwarderSettings& fresh) { settings_.connect_wait = fresh.connect_wait; }
   /// Where it listens, with the real port where the settings say 0. After open_ports().
   std::vector<Endpoint> ports() const;
 
@@ -60,11 +68,12 @@ class Forwarder {
   asio::awaitable<void> carry_record(std::size_t relay, FollowerMemory record);
   Endpoint control_port(std::size_t relay) const;
 
-  const ForwarderSettings settings_;
+  ForwarderSettings settings_;
   const MemoryFile memory_file_;
   std::vector<Relay> relays_;
   Follower follower_;
   ChangeSignal target_changed_;
+  std::function<void()> changed_ = [] {};
   bool failed_ = false;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
   // Behind everything that coroutines refer to, in front of what belongs to it: its destructor destroys them.

@@ -1,28 +1,48 @@
 #include "common/base/log.h"
 
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include <nlohmann/json.hpp>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <nlohmann/json.hpp>
-
-#include <memory>
 
 namespace pgtandem::log {
 namespace {
 
 constexpr std::size_t kOldFilesKept = 3;
 
-struct State {
-  std::shared_ptr<spdlog::logger> logger = std::make_shared<spdlog::logger>(
-      "pgtandem", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+/// Where lines go, and how they look. Replaced as a whole, so that a line is of one make.
+struct Output {
+  std::shared_ptr<spdlog::logger> logger;
   bool json = false;
+};
 
-  State() { set_pattern(); }
-  void set_pattern() {
-    logger->set_pattern(json ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",\"level\":\"%l\",%v}"
-                             : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-    logger->flush_on(spdlog::level::info);
+std::shared_ptr<const Output> make_output(const std::shared_ptr<spdlog::sinks::sink>& sink, bool json) {
+  auto logger = std::make_shared<spdlog::logger>("pgtandem", sink);
+  logger->set_level(spdlog::level::trace);  // write() has decided already
+  logger->set_pattern(json ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",\"level\":\"%l\",%v}"
+                           : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  logger->flush_on(spdlog::level::info);
+  return std::make_shared<const Output>(Output{std::move(logger), json});
+}
+
+/// The state of the whole process: open() may replace the output while other threads write.
+struct State {
+  std::atomic<Level> level{Level::info};
+  std::mutex mutex;
+  std::shared_ptr<const Output> output =
+      make_output(std::make_shared<spdlog::sinks::stderr_sink_mt>(), false);
+
+  std::shared_ptr<const Output> current() {
+    const std::lock_guard lock(mutex);
+    return output;
+  }
+  void replace(std::shared_ptr<const Output> fresh) {
+    const std::lock_guard lock(mutex);
+    output.swap(fresh);
   }
 };
 
@@ -33,15 +53,20 @@ State& state() {
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warning: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
 
-/// JSON's escaping does for both forms: quotes, backslashes and control characters; invalid UTF-8 is replaced.
+/// JSON's escaping does for both forms: quotes, backslashes and control characters; invalid UTF-8 is
+/// replaced.
 std::string json_string(std::string_view value) {
   return nlohmann::json(std::string(value)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
@@ -60,17 +85,18 @@ bool is_plain(std::string_view value) {
 Result<void> open(const Options& options) {
   State& s = state();
   try {
-    if (!options.file.empty()) {
-      s.logger = std::make_shared<spdlog::logger>(
-          "pgtandem", std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.file, options.rotate_bytes,
-                                                                             kOldFilesKept));
+    std::shared_ptr<spdlog::sinks::sink> sink;
+    if (options.file.empty()) {
+      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    } else {
+      sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.file, options.rotate_bytes,
+                                                                    kOldFilesKept);
     }
+    s.replace(make_output(sink, options.json));
   } catch (const spdlog::spdlog_ex& e) {
     return Error{"cannot open the log file '" + options.file + "': " + e.what()};
   }
-  s.json = options.json;
-  s.set_pattern();
-  s.logger->set_level(to_spdlog(options.level));
+  s.level = options.level;
   return {};
 }
 
@@ -84,9 +110,10 @@ Result<Level> parse_level(std::string_view text) {
 
 void write(Level level, std::string_view event, Fields fields) {
   State& s = state();
-  if (!s.logger->should_log(to_spdlog(level))) return;
+  if (level < s.level.load(std::memory_order_relaxed)) return;
+  const std::shared_ptr<const Output> output = s.current();
   std::string line;
-  if (s.json) {
+  if (output->json) {
     line = "\"event\":" + json_string(event);
     for (const Field& f : fields) line += "," + json_string(f.key) + ":" + json_string(f.value);
   } else {
@@ -95,7 +122,7 @@ void write(Level level, std::string_view event, Fields fields) {
       line.append(" ").append(f.key).append("=").append(is_plain(f.value) ? f.value : json_string(f.value));
     }
   }
-  s.logger->log(to_spdlog(level), "{}", line);
+  output->logger->log(to_spdlog(level), "{}", line);
 }
 
 }  // namespace pgtandem::log

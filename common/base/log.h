@@ -34,7 +34,7 @@ struct Options {
   std::uint64_t rotate_bytes = 16U << 20;  ///< a file is rotated at this size; three old ones are kept
 };
 
-/// Call once at start, before threads; without it the log goes to standard error.
+/// At the start, and again to open the file anew. Without it: standard error. An error changes nothing.
 Result<void> open(const Options& options);
 Result<Level> parse_level(std::string_view text);
 

@@ -3,6 +3,7 @@
 
 #include <cxxopts.hpp>
 
+#include "common/config/platform.h"
 #include "common/config/sources.h"
 #include "common/config/value.h"
 
@@ -101,6 +102,11 @@ std::string preferred_flag(const Setting& setting) {
   return setting.flag.empty() ? flag_name(setting) : std::string(setting.flag);
 }
 
+/// Programs that serve. Windows has services for that.
+bool runs_as_daemon(const ProgramText& program) {
+  return kHasDaemons && (program.program & (kRelay | kForwarder)) != 0;
+}
+
 cxxopts::Options make_options(const ProgramText& program) {
   cxxopts::Options options(program.name, program.description);
   options.set_width(100);
@@ -109,6 +115,15 @@ cxxopts::Options make_options(const ProgramText& program) {
                                  cxxopts::value<std::string>(), "FILE");
   options.add_options("General")("print-config",
                                  "Print the settings in force and where they come from, and exit.");
+  if (runs_as_daemon(program)) {
+    options.add_options("General")("daemon",
+                                   "Go to the background when everything is open; errors of the start and the exit "
+                                   "status still reach the caller. Needs --log-file.");
+    options.add_options("General")("pid-file",
+                                   "Write the process's number here; a second instance with the same file is "
+                                   "refused.",
+                                   cxxopts::value<std::string>(), "FILE");
+  }
   options.add_options("General")("h,help", "Print this and exit.");
   options.add_options("General")("V,version", "Print the version and exit.");
   for (const Setting& setting : settings()) {
@@ -163,6 +178,7 @@ void tell_unmatched(const ProgramText& program, const std::vector<std::string>& 
   for (const Setting& setting : settings()) {
     if (setting.programs & program.program) names.push_back(preferred_flag(setting));
   }
+  if (runs_as_daemon(program)) names.insert(names.end(), {"daemon", "pid-file"});
   bool after_unknown = false;  // the next word is most likely its value
   for (const std::string& word : unmatched) {
     if (word.starts_with("-")) {
@@ -220,6 +236,8 @@ CommandLine read_flags(const ProgramText& program, int argc, const char* const* 
     line.help = result.count("help") > 0;
     line.version = result.count("version") > 0;
     line.print_config = result.count("print-config") > 0;
+    line.daemon = result.count("daemon") > 0;
+    if (result.count("pid-file")) line.pid_file = result["pid-file"].as<std::string>();
     if (result.count("config")) line.config_file = result["config"].as<std::string>();
     tell_unmatched(program, result.unmatched(), findings);
   } catch (const cxxopts::exceptions::exception& failure) {

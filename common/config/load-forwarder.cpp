@@ -54,7 +54,10 @@ Result<Loaded<ForwarderSettings>> load_forwarder_settings(int argc, const char* 
   Loaded<ForwarderSettings> loaded;
   loaded.answer = std::move(gathered.answer);
   if (!loaded.answer || !gathered.values.empty()) loaded.settings = complete(gathered.values, findings);
+  config::check_launch(gathered, findings);
   if (!findings.errors.empty()) return Error{config::all_errors(findings)};
+  loaded.launch = std::move(gathered.launch);
+  loaded.texts = config::setting_texts(gathered.values, config::kForwarder);
   loaded.warnings = std::move(findings.warnings);
   return loaded;
 }

@@ -352,7 +352,10 @@ Result<Loaded<RelaySettings>> load_relay_settings(int argc, const char* const* a
   loaded.answer = std::move(gathered.answer);
   const bool only_text = loaded.answer && gathered.values.empty();
   if (!only_text) loaded.settings = complete(gathered.values, findings);
+  config::check_launch(gathered, findings);
   if (!findings.errors.empty()) return Error{config::all_errors(findings)};
+  loaded.launch = std::move(gathered.launch);
+  loaded.texts = config::setting_texts(gathered.values, config::kRelay);
   loaded.warnings = std::move(findings.warnings);
   return loaded;
 }

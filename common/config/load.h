@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/config/reload.h"
 #include "common/config/settings.h"
 
 namespace pgtandem {
@@ -17,9 +18,18 @@ using Environment = std::map<std::string, std::string>;
 /// The variables of this process.
 Environment process_environment();
 
+/// What the command line says about the process itself (relay and forwarder).
+struct LaunchOptions {
+  bool daemon = false;
+  std::string pid_file;  ///< empty: none
+};
+
 template <typename Settings>
 struct Loaded {
   Settings settings;
+  LaunchOptions launch;
+  /// The same settings in words, for comparing them with those of a later reading.
+  config::SettingTexts texts;
   /// --help, --version or --print-config was given: print this and exit with 0; the settings are not complete
   /// then.
   std::optional<std::string> answer;

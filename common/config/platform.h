@@ -4,6 +4,13 @@
 
 namespace pgtandem::config {
 
+/// Can a program go to the background by itself?
+#ifdef _WIN32
+inline constexpr bool kHasDaemons = false;
+#else
+inline constexpr bool kHasDaemons = true;
+#endif
+
 /// The name of the user of this process; empty if it has none.
 std::string current_user();
 /// The user's home folder; empty if unknown.

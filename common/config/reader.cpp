@@ -56,6 +56,7 @@ Gathered gather(const ProgramText& program, int argc, const char* const* argv, c
   Gathered gathered;
   CommandLine line = read_flags(program, argc, argv, findings);
   gathered.rest = std::move(line.rest);
+  gathered.launch = {line.daemon, std::move(line.pid_file)};
   if (line.help) gathered.answer = help_text(program);
   if (line.version) gathered.answer = program.name + " " PGTANDEM_VERSION "\n";
   if (gathered.answer) {
@@ -73,6 +74,11 @@ Gathered gather(const ProgramText& program, int argc, const char* const* argv, c
   for (auto& [name, value] : line.values) gathered.values[name] = std::move(value);
   if (line.print_config) gathered.answer = print_values(gathered.values, program.program);
   return gathered;
+}
+
+void check_launch(const Gathered& gathered, Findings& findings) {
+  if (!gathered.launch.daemon || gathered.answer || !Reader(gathered.values).text("log.file").empty()) return;
+  findings.error("--daemon", "in the background nobody reads standard error: give --log-file too");
 }
 
 std::string all_errors(const Findings& findings) {

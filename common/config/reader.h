@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/load.h"
 #include "common/config/sources.h"
 #include "common/config/value.h"
 
@@ -69,11 +70,14 @@ std::vector<RelayAddress> read_relays(const Reader& reader, Findings& findings);
 /// asked that only prints; the errors of all stages are told together.
 struct Gathered {
   Values values;
+  LaunchOptions launch;
   std::vector<std::string> rest;
   std::optional<std::string> answer;
 };
 Gathered gather(const ProgramText& program, int argc, const char* const* argv, const Environment& environment,
                 Findings& findings);
+/// A process in the background has no standard error.
+void check_launch(const Gathered& gathered, Findings& findings);
 /// --print-config needs errors to be known first: the answer is made last.
 std::string all_errors(const Findings& findings);
 

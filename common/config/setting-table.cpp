@@ -54,11 +54,13 @@ constexpr std::array kSettings{
             .min = 100, .max = 24 * kHour,
             .meaning = "Discipline `serial`: a write that holds up the other writers of its database for longer is "
                        "logged, with its statement.",
-            .at_limits = "`slow_write_policy` decides what happens."},
+            .at_limits = "`slow_write_policy` decides what happens.",
+            .reloads = true},
     Setting{.name = "slow_write_policy", .type = choice, .programs = kRelay, .fallback = "wait",
             .choices = "wait|overlap",
             .meaning = "What happens behind a slow write: the others `wait`, or pass beside it (`overlap`); then the "
-                       "tables that it writes may differ on the two servers, and the log says which statement it was."},
+                       "tables that it writes may differ on the two servers, and the log says which statement it was.",
+            .reloads = true},
     Setting{.name = "ack", .type = choice, .programs = kRelay, .fallback = "both",
             .choices = "both|master", .default_note = "`both`; `master` with `protocol = \"raw\"`",
             .meaning = "What ends a transaction is told to the client when `both` servers have matched, or when the "
@@ -83,7 +85,8 @@ constexpr std::array kSettings{
             .min = 100, .max = kHour,
             .meaning = "Discipline `serial`: how long a session that holds up all writers of its database may wait for "
                        "its own client: for input of a COPY, for a Sync, for somebody to read its reply.",
-            .at_limits = "The session ends with 57014; both servers roll its transaction back."},
+            .at_limits = "The session ends with 57014; both servers roll its transaction back.",
+            .reloads = true},
     Setting{.name = "standby_timeout", .type = duration, .programs = kRelay, .fallback = "2s",
             .min = 10, .max = kHour,
             .meaning = "How long the master's clients wait for a standby that does not answer.",
@@ -96,7 +99,8 @@ constexpr std::array kSettings{
     Setting{.name = "login_timeout", .type = duration, .programs = kRelay, .fallback = "60s",
             .min = 100, .max = kHour,
             .meaning = "How long a client may take from connecting to the end of its login.",
-            .at_limits = "The connection is closed."},
+            .at_limits = "The connection is closed.",
+            .reloads = true},
     Setting{.name = "takeover_timeout", .type = duration, .programs = kRelay, .fallback = "10s",
             .min = 100, .max = kHour,
             .meaning = "How long a takeover waits until the backends of old legs have ended.",
@@ -109,7 +113,8 @@ constexpr std::array kSettings{
     Setting{.name = "max_sessions", .type = count, .programs = kRelay, .fallback = "10000",
             .min = 1, .max = 100000,
             .meaning = "How many client sessions may be open at once.",
-            .at_limits = "The next client gets FATAL 53300 (too many connections)."},
+            .at_limits = "The next client gets FATAL 53300 (too many connections).",
+            .reloads = true},
 
     Setting{.name = "pair.uuid", .type = uuid, .programs = kRelay,
             .default_note = "none; a pair needs it",
@@ -165,7 +170,8 @@ constexpr std::array kSettings{
 
     Setting{.name = "control.token_file", .type = path, .programs = kRelay | kTool, .flag = "token-file", .default_note = "none: every command is refused",
             .meaning = "File with the token that commands on the control port need; readable by its owner alone "
-                       "(mode 0600)."},
+                       "(mode 0600).",
+            .reloads = true},
 
     Setting{.name = "witness.endpoints", .type = urls, .programs = kRelay,
             .default_note = "none: no witness; a takeover is an operator's command",
@@ -215,15 +221,19 @@ constexpr std::array kSettings{
                        "Up to 2 s chosen by chance are added."},
 
     Setting{.name = "log.level", .type = choice, .programs = kRelay | kForwarder, .fallback = "info",
-            .choices = "debug|info|warning|error", .meaning = "The least level that is logged."},
+            .choices = "debug|info|warning|error", .meaning = "The least level that is logged.",
+            .reloads = true},
     Setting{.name = "log.file", .type = path, .programs = kRelay | kForwarder,
-            .default_note = "none: standard error", .meaning = "The log file."},
+            .default_note = "none: standard error", .meaning = "The log file.",
+            .reloads = true},
     Setting{.name = "log.format", .type = choice, .programs = kRelay | kForwarder, .fallback = "text",
-            .choices = "text|json", .meaning = "`text`: one line of key=value an event; `json`: one object a line."},
+            .choices = "text|json", .meaning = "`text`: one line of key=value an event; `json`: one object a line.",
+            .reloads = true},
     Setting{.name = "log.rotate_size", .type = size, .programs = kRelay | kForwarder,
             .fallback = "16MiB", .min = 64 * kKiB, .max = 4096 * kMiB,
             .meaning = "Size at which the log file is rotated.",
-            .at_limits = "The file is renamed and a new one begun; three old ones are kept."},
+            .at_limits = "The file is renamed and a new one begun; three old ones are kept.",
+            .reloads = true},
 
     Setting{.name = "forwarder.listen", .type = endpoints, .programs = kForwarder, .flag = "listen",
             .fallback = "127.0.0.1:5432", .meaning = "Where the forwarder's own clients connect."},
@@ -232,7 +242,8 @@ constexpr std::array kSettings{
     Setting{.name = "forwarder.connect_wait", .type = duration, .programs = kForwarder, .flag = "connect-wait",
             .fallback = "30s", .min = 0, .max = kHour,
             .meaning = "How long a new connection waits while no master is known or can be reached.",
-            .at_limits = "A PostgreSQL client gets FATAL 57P03; any other is closed."},
+            .at_limits = "A PostgreSQL client gets FATAL 57P03; any other is closed.",
+            .reloads = true},
     Setting{.name = "forwarder.state_file", .type = path, .programs = kForwarder, .flag = "state-file", .default_note = "none: nothing is remembered over a restart",
             .meaning = "File in which the forwarder remembers the highest epoch, so that it never follows a lower one."},
 
@@ -256,7 +267,8 @@ constexpr std::array kSettings{
             .default_note = "none: clients of this host (loopback and the Unix socket) alone",
             .meaning = "Which client addresses may connect, as which user, to which database; the first rule that "
                        "fits decides, and what fits none is refused. The servers see the relay's address, not the "
-                       "client's, so their pg_hba.conf cannot decide it."},
+                       "client's, so their pg_hba.conf cannot decide it.",
+            .reloads = true},
 };
 // clang-format on
 

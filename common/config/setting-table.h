@@ -45,6 +45,7 @@ struct Setting {
   std::string_view default_note{};  ///< what holds without a value, where it depends on other settings
   std::string_view meaning{};       ///< one sentence or two
   std::string_view at_limits{};     ///< what happens when it is reached while running; empty: nothing to say
+  bool reloads = false;             ///< a running program takes a new value over (SIGHUP); else it needs a restart
 };
 
 /// In the order of the documentation: the settings of no section first, then section by section.

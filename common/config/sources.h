@@ -44,6 +44,8 @@ struct CommandLine {
   bool help = false;
   bool version = false;
   bool print_config = false;
+  bool daemon = false;
+  std::string pid_file;
   Values values;
   std::vector<std::string> rest;  ///< with `subcommands`: the subcommand and its arguments
 };

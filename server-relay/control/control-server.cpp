@@ -138,6 +138,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
         timer_(context) {}
 
   Result<void> start();
+  void set_token(std::string token) { token_ = Secret::take(token); }
   std::vector<Endpoint> listening() const;
   void publish();
   void stop();
@@ -360,6 +361,9 @@ ControlServer::~ControlServer() {
 
 Result<void> ControlServer::start() {
   return impl_->start();
+}
+void ControlServer::set_token(std::string token) {
+  impl_->set_token(std::move(token));
 }
 std::vector<Endpoint> ControlServer::listening() const {
   return impl_->listening();

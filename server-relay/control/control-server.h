@@ -65,6 +65,8 @@ class ControlServer {
 
   /// Opens the ports; fails with the address and the reason.
   Result<void> start();
+  /// From now on commands need this token; as in the constructor.
+  void set_token(std::string token);
   /// Where it listens, with the port that the system chose where 0 was asked for.
   std::vector<Endpoint> listening() const;
   /// The status changed: every watcher gets it. Cheap when nobody watches. Also sent every 1 s as a

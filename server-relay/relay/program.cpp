@@ -7,11 +7,11 @@
 #include <asio/co_spawn.hpp>
 
 #include "common/base/log.h"
-#include "common/config/load.h"
-#include "common/config/secret-file.h"
+#include "common/process/reload-log.h"
 #include "common/roles/slot-store-posix.h"
 #include "server-relay/control/metrics.h"
 #include "server-relay/relay/catalogue-reader.h"
+#include "server-relay/relay/status-line.h"
 
 namespace pgtandem {
 namespace {
@@ -19,10 +19,12 @@ namespace {
 // sysexits.h
 constexpr int kExitUnavailable = 69;
 constexpr int kExitSoftware = 70;
+constexpr int kExitOsError = 71;
+constexpr int kExitCannotCreate = 73;
 constexpr int kExitConfig = 78;
 
-constexpr std::size_t kMinKeySize = 16;    ///< bytes of pair.key_file: 128 bits
-constexpr std::size_t kMinTokenSize = 16;  ///< bytes of control.token_file
+/// What a stop in order may take besides the time-outs that are configured.
+constexpr Milliseconds kStopMargin{10000};
 constexpr Milliseconds kCatalogueLimit{15000};
 
 void raise_descriptor_limit() {
@@ -64,17 +66,20 @@ ControlHandlers handlers_for(Keeper& keeper, std::function<std::string()> status
 
 }  // namespace
 
-RelayProgram::RelayProgram(const RelaySettings& settings, Secret pair_key, std::string token,
-                           AccessList access, std::unique_ptr<SlotStore> store)
-    : settings_(settings),
-      pair_key_(std::move(pair_key)),
-      relay_(control_, settings_, pair_key_, std::move(access)),
+RelayProgram::RelayProgram(RelayInputs inputs, std::unique_ptr<SlotStore> store, ServiceNotifier notifier,
+                           Reread reread)
+    : inputs_(std::move(inputs)),
+      reread_(std::move(reread)),
+      settings_(inputs_.settings()),
+      pair_key_(inputs_.key),
+      relay_(control_, settings_, pair_key_, inputs_.access),
       keeper_(control_, options_for(settings_, pair_key_, relay_), relay_, std::move(store),
               make_link(settings_, pair_key_)),
       control_server_(
-          control_, settings_.control.listen, std::move(token),
+          control_, settings_.control.listen, std::string(inputs_.token.reveal()),
           handlers_for(
-              keeper_, [this] { return status_json(); }, [this] { return metrics_text(counters()); })) {
+              keeper_, [this] { return status_json(); }, [this] { return metrics_text(counters()); })),
+      supervision_(control_, std::move(notifier), supervision_handlers()) {
   relay_.set_keeper(&keeper_);
   if (!settings_.pair_mode() && settings_.standby && !settings_.service.user.empty()) {
     standby_service_ = std::make_unique<ServiceConnection>(*settings_.standby, settings_.service);
@@ -96,6 +101,7 @@ RelayProgram::RelayProgram(const RelaySettings& settings, Secret pair_key, std::
   keeper_.on_change([this] {
     note_role();
     control_server_.publish();
+    supervision_.status_changed();
   });
 }
 
@@ -103,15 +109,16 @@ RelayProgram::~RelayProgram() {
   relay_.stop();
 }
 
-Result<void> RelayProgram::run() {
+Result<void> RelayProgram::run(Launch& launch) {
   relay_.start();
   keeper_.start();
   if (Result<void> opened = open(); !opened) return opened;
-  handle_signals();
   log::info("relay-started", {{"version", PGTANDEM_VERSION},
                               {"mode", settings_.pair_mode() ? "pair" : "flags"},
                               {"node", to_string(settings_.node)},
                               {"state_dir", settings_.state_dir}});
+  supervision_.ready();
+  launch.ready();
   control_.run();
   relay_.stop();
   log::info("relay-stopped");
@@ -123,21 +130,29 @@ Result<void> RelayProgram::open() {
   return relay_.open();
 }
 
-void RelayProgram::handle_signals() {
-  signals_.add(SIGTERM);
-  signals_.add(SIGINT);
-  signals_.async_wait([this](std::error_code failure, int) {
-    if (failure) return;
-    if (stopping_) {
-      log::warning("stopping-at-once");
-      control_.stop();
-      return;
-    }
-    stopping_ = true;
-    log::info("stopping");
-    keeper_.stop([this] { control_.stop(); });
-    handle_signals();
-  });
+SupervisionHandlers RelayProgram::supervision_handlers() {
+  SupervisionHandlers handlers;
+  handlers.stop = [this] { keeper_.stop([this] { control_.stop(); }); };
+  handlers.stop_at_once = [this] { control_.stop(); };
+  handlers.reload = [this] { reload(); };
+  handlers.status = [this] { return status_line(keeper_.status(), relay_.counters().sessions_open); };
+  handlers.probe = [this](std::function<void()> alive) { relay_.ask_threads(std::move(alive)); };
+  handlers.stop_limit = 2 * settings_.stop_timeout + 3 * settings_.standby_timeout + kStopMargin;
+  return handlers;
+}
+
+/// All or nothing: with an error in any of the inputs everything stays as it is.
+void RelayProgram::reload() {
+  Result<RelayInputs> fresh = reread_();
+  Result<void> done;
+  if (!fresh) done = Error{fresh.error()};
+  if (done) done = log::open(fresh->settings().log);
+  if (!done) return log_failed_reload(done.error());
+  for (const std::string& warning : fresh->loaded.warnings) log::warning("settings", {{"text", warning}});
+  relay_.take_over(fresh->settings(), fresh->access);
+  control_server_.set_token(std::string(fresh->token.reveal()));
+  log_reload(changed_inputs(inputs_, *fresh));
+  pgtandem::take_over(inputs_, std::move(*fresh));
 }
 
 /// The other relay, when it is the active one, maps oids by this node's catalogue (hard point 7).
@@ -252,39 +267,36 @@ std::string RelayProgram::status_json() const {
 
 int run_relay_program(int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  const auto fail = [](int status, const std::string& why) {
-    std::cerr << "pgtandem-relay: " << why << "\n";
-    return status;
+  ServiceNotifier notifier = ServiceNotifier::from_environment();
+  Launch launch;
+  const auto fail = [&launch](int status, const std::string& why) {
+    std::cerr << "pgtandem-relay: " << why << std::endl;
+    return launch.failed(status);
   };
-  Result<Loaded<RelaySettings>> loaded = load_relay_settings(argc, argv);
-  if (!loaded) return fail(kExitConfig, loaded.error());
-  if (loaded->answer) {
-    std::cout << *loaded->answer;
+  const auto read = [argc, argv] { return read_relay_inputs(argc, argv); };
+  Result<RelayInputs> inputs = read();
+  if (!inputs) return fail(kExitConfig, inputs.error());
+  if (inputs->loaded.answer) {
+    std::cout << *inputs->loaded.answer;
     return 0;
   }
-  const RelaySettings& settings = loaded->settings;
+  const LaunchOptions options = inputs->loaded.launch;
+  Result<Launch> launched = Launch::begin(options.daemon);
+  if (!launched) return fail(kExitOsError, launched.error());
+  launch = std::move(*launched);
+  if (!options.pid_file.empty()) {
+    if (const Result<void> taken = launch.take_pid_file(options.pid_file); !taken)
+      return fail(kExitCannotCreate, taken.error());
+  }
+  const RelaySettings& settings = inputs->settings();
   if (const Result<void> opened = log::open(settings.log); !opened) return fail(kExitConfig, opened.error());
-  for (const std::string& warning : loaded->warnings) log::warning("settings", {{"text", warning}});
-  Secret key;
-  if (settings.pair_mode()) {
-    Result<Secret> read = read_secret_file(settings.key_file, kMinKeySize);
-    if (!read) return fail(kExitConfig, read.error());
-    key = std::move(*read);
-  }
-  std::string token;
-  if (!settings.control.token_file.empty()) {
-    const Result<Secret> read = read_secret_file(settings.control.token_file, kMinTokenSize);
-    if (!read) return fail(kExitConfig, read.error());
-    token = read->reveal();
-  }
-  Result<AccessList> access = AccessList::parse(settings.access);
-  if (!access) return fail(kExitConfig, access.error());
+  for (const std::string& warning : inputs->loaded.warnings) log::warning("settings", {{"text", warning}});
   Result<std::unique_ptr<SlotStore>> store = open_slot_store(settings.state_dir);
   if (!store) return fail(kExitConfig, store.error());
   raise_descriptor_limit();
   try {
-    RelayProgram program(settings, std::move(key), std::move(token), std::move(*access), std::move(*store));
-    const Result<void> ran = program.run();
+    RelayProgram program(std::move(*inputs), std::move(*store), std::move(notifier), read);
+    const Result<void> ran = program.run(launch);
     return ran ? 0 : fail(kExitUnavailable, ran.error());
   } catch (const std::exception& e) {
     return fail(kExitSoftware, std::string("an internal error: ") + e.what());

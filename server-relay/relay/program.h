@@ -4,28 +4,33 @@
 #include <string>
 
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 
 #include "common/base/secret.h"
+#include "common/process/launch.h"
+#include "common/process/supervision.h"
 #include "server-relay/control/control-server.h"
 #include "server-relay/keeper/keeper.h"
+#include "server-relay/relay/relay-inputs.h"
 #include "server-relay/relay/relay.h"
 
 namespace pgtandem {
 
 class RelayProgram {
  public:
-  RelayProgram(const RelaySettings& settings, Secret pair_key, std::string token, AccessList access,
-               std::unique_ptr<SlotStore> store);
+  /// How the inputs are read again at a reload.
+  using Reread = std::function<Result<RelayInputs>()>;
+
+  RelayProgram(RelayInputs inputs, std::unique_ptr<SlotStore> store, ServiceNotifier notifier, Reread reread);
   ~RelayProgram();
 
-  /// Runs until SIGTERM or SIGINT (clean: units finish; a second one ends at once). Fails if a port cannot be
-  /// opened.
-  Result<void> run();
+  /// Runs until SIGTERM or SIGINT (clean: units finish; a second one ends at once); SIGHUP reloads. Fails if
+  /// a port cannot be opened; `launch` is told when all are.
+  Result<void> run(Launch& launch);
 
  private:
   Result<void> open();
-  void handle_signals();
+  SupervisionHandlers supervision_handlers();
+  void reload();
   std::string status_json() const;
   RelayCounters counters() const;
   void serve_catalogues();
@@ -38,15 +43,16 @@ class RelayProgram {
   asio::awaitable<Result<OidCatalogue>> ask_for_catalogue(std::string database);
   void note_role();
 
-  const RelaySettings& settings_;
-  const Secret pair_key_;
+  RelayInputs inputs_;  ///< in force
+  const Reread reread_;
+  const RelaySettings& settings_;  ///< as at the start; what a reload changes lives with the I/O threads
+  const Secret& pair_key_;
   asio::io_context control_{1};
   Relay relay_;
   std::unique_ptr<ServiceConnection> standby_service_;  ///< flags-only mode
   Keeper keeper_;
   ControlServer control_server_;
-  asio::signal_set signals_{control_};
-  bool stopping_ = false;
+  Supervision supervision_;
   Epoch noted_epoch_ = 0;
   std::string noted_generation_;
   SteadyTime started_ = std::chrono::steady_clock::now();

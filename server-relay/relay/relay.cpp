@@ -39,12 +39,17 @@ std::string probe_user(const RelaySettings& settings) {
 
 }  // namespace
 
+Relay::ThreadPart::ThreadPart(Relay& relay, IoThread& thread, AccessList its_access)
+    : settings(relay.settings_), access(std::move(its_access)), environment{settings,      thread,
+                                                                            relay.keeper_, relay.legs_,
+                                                                            access,        relay.cancels_,
+                                                                            relay} {}
+
 Relay::Relay(asio::io_context& control, const RelaySettings& settings, const Secret& pair_key,
              AccessList access)
     : control_(control),
       settings_(settings),
       pair_key_(pair_key),
-      access_(std::move(access)),
       right_(settings.witness.configured()),
       legs_(settings, pair_key),
       leg_server_(settings, pair_key,
@@ -74,8 +79,7 @@ Relay::Relay(asio::io_context& control, const RelaySettings& settings, const Sec
       statements_(control.get_executor(), *service_) {
   for (unsigned i = 0; i < thread_count(settings); ++i) {
     threads_.push_back(std::make_unique<IoThread>(keeper_, right_));
-    environments_.push_back(std::unique_ptr<SessionEnvironment>(
-        new SessionEnvironment{settings_, *threads_.back(), keeper_, legs_, access_, cancels_, *this}));
+    parts_.push_back(std::make_unique<ThreadPart>(*this, *threads_.back(), access));
   }
 }
 
@@ -117,22 +121,43 @@ void Relay::stop() {
   for (const auto& thread : threads_) thread->stop();
 }
 
-SessionEnvironment& Relay::environment(const IoThread& thread) {
-  for (const auto& environment : environments_) {
-    if (&environment->thread == &thread) return *environment;
+Relay::ThreadPart& Relay::part_of(const IoThread& thread) {
+  for (const auto& part : parts_) {
+    if (&part->environment.thread == &thread) return *part;
   }
-  return *environments_.front();
+  return *parts_.front();
+}
+
+void Relay::take_over(const RelaySettings& settings, const AccessList& access) {
+  // One copy for all threads to read: the caller's may be gone before the last has.
+  const auto fresh = std::make_shared<const std::pair<RelaySettings, AccessList>>(settings, access);
+  for (const auto& part : parts_) {
+    asio::post(part->environment.thread.context(), [&part = *part, fresh] {
+      const RelaySettings& from = fresh->first;
+      part.access = fresh->second;
+      part.settings.login_timeout = from.login_timeout;
+      part.settings.client_stall = from.client_stall;
+      part.settings.slow_write = from.slow_write;
+      part.settings.slow_writes_overlap = from.slow_writes_overlap;
+      part.settings.max_sessions = from.max_sessions;
+    });
+  }
+}
+
+void Relay::ask_threads(std::function<void()> alive) {
+  run_on_all([](IoThread&, const std::function<void()>& done) { done(); }, std::move(alive));
 }
 
 void Relay::on_frontend(IoThread& thread, Stream stream, std::string client) {
-  SessionEnvironment& environment_of_thread = environment(thread);
+  ThreadPart& part = part_of(thread);
+  SessionEnvironment& environment_of_thread = part.environment;
   std::uint64_t open = 0;
   for (const auto& each : threads_) open += each->counters().sessions_open.load(std::memory_order_relaxed);
-  if (open >= settings_.max_sessions) {
+  if (open >= part.settings.max_sessions) {
     ThreadCounters::add(thread.counters().sessions_refused);
     log::warning(
         "session-ended",
-        {{"reason", "too-many-sessions"}, {"client", client}, {"max_sessions", settings_.max_sessions}});
+        {{"reason", "too-many-sessions"}, {"client", client}, {"max_sessions", part.settings.max_sessions}});
     const std::string farewell = build_error_response(
         {pgtandem::Severity::fatal, "53300", "pgtandem: sorry, too many clients already (max_sessions)"});
     (void)stream.try_write(as_bytes(farewell));

@@ -43,6 +43,12 @@ class Relay final : public Floor, public SessionServices {
   /// Closes the ports, ends the threads.
   void stop();
 
+  /// Takes the settings over that may change while running (setting-table.h), and the access list made of
+  /// them. Each I/O thread has a copy of its own, so sessions never see half of a change.
+  void take_over(const RelaySettings& settings, const AccessList& access);
+  /// Calls `alive` on the control thread when every I/O thread has answered.
+  void ask_threads(std::function<void()> alive);
+
   // Floor
   void set_authority(const Authority& authority, std::function<void()> in_force) override;
   void end_sessions(SessionEnd how, Milliseconds limit, const std::string& message,
@@ -95,20 +101,27 @@ class Relay final : public Floor, public SessionServices {
   nlohmann::json status() const;
 
  private:
+  /// What belongs to one I/O thread; used on that thread only.
+  struct ThreadPart {
+    ThreadPart(Relay& relay, IoThread& thread, AccessList its_access);
+    RelaySettings settings;
+    AccessList access;
+    SessionEnvironment environment;
+  };
+
   void on_frontend(IoThread& thread, Stream stream, std::string client);
   void run_on_all(std::function<void(IoThread&, std::function<void()>)> work, std::function<void()> done);
-  SessionEnvironment& environment(const IoThread& thread);
+  ThreadPart& part_of(const IoThread& thread);
   asio::awaitable<Result<CataloguePair>> load_catalogues(std::string database);
 
   asio::io_context& control_;
   const RelaySettings& settings_;
   const Secret& pair_key_;
-  const AccessList access_;
   KeeperReports* keeper_ = nullptr;
   ReleaseRight right_;
   bool guests_ = false;  ///< of the last authority
   std::vector<std::unique_ptr<IoThread>> threads_;
-  std::vector<std::unique_ptr<SessionEnvironment>> environments_;
+  std::vector<std::unique_ptr<ThreadPart>> parts_;
   CancelRegistry cancels_;
   LegOpener legs_;
   LegServer leg_server_;

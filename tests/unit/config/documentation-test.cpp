@@ -42,6 +42,7 @@ std::string doc_block(const Setting& setting) {
       std::string(config::type_text(setting.type)) + (unit.empty() ? "" : " (" + unit + ")") + ". Default: ";
   text += config::default_text(setting) + (limits.empty() ? "" : ". Allowed: " + limits) + ".\n";
   if (!setting.at_limits.empty()) text += "- When it is reached: " + std::string(setting.at_limits) + "\n";
+  if (setting.reloads) text += "- A reload (SIGHUP) takes a new value over.\n";
   text += "- Flag: `--" + config::flag_name(setting) + "`";
   if (!setting.flag.empty()) text += " or `--" + std::string(setting.flag) + "`";
   text += ". Variable: `" + config::variable_name(setting) + "`. Used by: " + programs_text(setting) + ".\n";
