@@ -127,6 +127,30 @@ StatusView::Postmaster read_postmaster(const KeyReader& from) {
   return postmaster;
 }
 
+StatusView::Witness read_witness(const KeyReader& from) {
+  StatusView::Witness witness;
+  witness.answers = from.flag("answers");
+  witness.trouble = from.text("trouble");
+  witness.flaw = from.text("flaw");
+  if (const auto record = from.optional_object("record")) {
+    witness.epoch = record->number("epoch");
+    witness.master = record->node("master");
+    witness.sync = record->flag("sync");
+  }
+  const auto members = from.raw().find("endpoints");
+  if (members == from.raw().end() || !members->is_array()) {
+    from.fail("endpoints", "is missing or no list");
+    return witness;
+  }
+  for (const json& entry : *members) {
+    std::string ignored;  // a member that cannot be read costs only itself
+    const KeyReader member(entry, "endpoints.", ignored);
+    witness.members.push_back(
+        {member.text("url"), member.flag("asked"), member.flag("answers"), member.text("trouble")});
+  }
+  return witness;
+}
+
 StatusView::Bootstrap read_bootstrap(const KeyReader& from) {
   StatusView::Bootstrap bootstrap;
   if (from.has("phase")) bootstrap.phase = from.text("phase");
@@ -196,6 +220,10 @@ Result<StatusView> parse_status(std::string_view text) {
   if (const auto peer = from.optional_object("peer")) view.peer = read_peer(*peer);
   view.postmaster = read_postmaster(from.object("postmaster"));
   read_counts(from, view);
+  // What a relay before these keys leaves out.
+  if (const auto witness = from.optional_object("witness")) view.witness = read_witness(*witness);
+  if (from.has("guests")) view.guests = from.flag("guests");
+  if (from.has("right_ms") && !status["right_ms"].is_null()) view.right_ms = from.number("right_ms");
   if (const auto bootstrap = from.optional_object("bootstrap")) view.bootstrap = read_bootstrap(*bootstrap);
   read_events(from, status, view);
   view.hint = from.text("hint");

@@ -55,6 +55,22 @@ struct StatusView {
     std::uint64_t total_bytes = 0;
     std::string text;
   };
+  struct WitnessMember {
+    std::string url;
+    bool asked = false;
+    bool answers = false;
+    std::string trouble;
+  };
+  struct Witness {
+    std::vector<WitnessMember> members;
+    bool answers = false;
+    std::string trouble;  ///< where it does not: why
+    std::string flaw;     ///< why it gives no authority, or empty
+    // Of the pair's record there; no epoch: none.
+    Epoch epoch = 0;
+    Node master = Node::none;
+    bool sync = false;
+  };
   struct Event {
     std::string time;
     std::string level;
@@ -85,6 +101,9 @@ struct StatusView {
   std::uint64_t lag_units = 0;
   std::uint64_t write_differences = 0;
   std::uint64_t read_differences = 0;
+  std::optional<Witness> witness;
+  std::optional<std::uint64_t> right_ms;  ///< how long an active node's right lasts; only with a witness
+  bool guests = false;                    ///< sessions of this relay go on with the other node's server
   std::optional<Bootstrap> bootstrap;
   std::vector<Event> events;  ///< oldest first
   std::string hint;           ///< the next command to type, or empty

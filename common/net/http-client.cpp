@@ -12,6 +12,7 @@
 #include "common/net/connect.h"
 #include "common/net/event-stream.h"
 #include "common/net/http-parser.h"
+#include "common/net/http-request.h"
 
 namespace pgtandem {
 namespace {
@@ -57,27 +58,6 @@ struct Closer {
   ~Closer() { connection->close(); }
 };
 
-bool has_line_break(std::string_view text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos;
-}
-
-/// What goes over the wire, or an error if a part would break out of its place.
-Result<std::string> write_request(const Endpoint& server, const HttpRequest& request) {
-  bool wrong = has_line_break(request.method) || has_line_break(request.path) ||
-               request.path.find(' ') != std::string::npos || !request.path.starts_with('/');
-  std::string text = request.method + " " + request.path + " HTTP/1.1\r\nHost: " + to_string(server) +
-                     "\r\nUser-Agent: pgtandem/" PGTANDEM_VERSION "\r\nConnection: close\r\n";
-  for (const auto& [name, value] : request.headers) {
-    wrong = wrong || has_line_break(name) || has_line_break(value);
-    text.append(name).append(": ").append(value).append("\r\n");
-  }
-  if (wrong) return Error{"the request's path or a header holds what is not allowed there"};
-  if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
-    text += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
-  }
-  return text + "\r\n" + request.body;
-}
-
 Error failed(const Endpoint& server, const std::string& path, const std::string& why) {
   return Error{"http://" + to_string(server) + path + ": " + why};
 }
@@ -110,7 +90,7 @@ bool is_event_stream(const HttpResponse& response) {
 /// Connects and sends. The connection's timer is set to `deadline`.
 asio::awaitable<Result<std::shared_ptr<TimedSocket>>> send_request(Endpoint server, HttpRequest request,
                                                                    Deadline deadline) {
-  const auto text = write_request(server, request);
+  const auto text = write_http_request(server, request, AfterAnswer::close);
   if (!text.ok()) co_return failed(server, "", text.error());
   auto socket = co_await connect_tcp(server, deadline);
   if (!socket.ok()) co_return Error{socket.error()};

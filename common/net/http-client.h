@@ -1,7 +1,8 @@
 /// A small HTTP/1.1 client on asio coroutines, parsed by http_parser: for the control ports. Everything has a
 /// time limit and a size limit; a hostile or dead server can cost neither memory nor a coroutine for ever.
 ///
-/// In a coroutine, pass an HttpRequest that has a name: g++ 12 destroys a temporary `{...}` inside a co_await twice.
+/// In a coroutine, pass an HttpRequest that has a name: g++ 12 destroys a temporary `{...}` inside a co_await
+/// twice.
 #pragma once
 #include <chrono>
 #include <functional>

@@ -263,6 +263,11 @@ void RoleMachine::store(Slot next) {
     next.witness = hand_.identity();
     next.witness_revision = hand_.revision();
   }
+  if (!settings_.witness) {
+    // Whoever takes the witness out of the settings gives it up: the next one may be another (R12).
+    next.witness = {};
+    next.witness_revision = 0;
+  }
   slot_ = std::move(next);
   found_ = SlotsFound::usable;
   actions_.push_back(action::Record{slot_});

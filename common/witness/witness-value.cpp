@@ -56,8 +56,8 @@ WitnessRecord read(const json& object) {
 
 }  // namespace
 
-std::string witness_key(const Uuid& cluster) {
-  return "/pgtandem/" + to_string(cluster);
+std::string witness_key(std::string_view prefix, const Uuid& cluster) {
+  return std::string(prefix) + "/" + to_string(cluster);
 }
 
 std::string encode_witness_value(const Secret& pair_key, const WitnessRecord& record) {

@@ -116,6 +116,12 @@ function draw(s) {
     tile("own postmaster", s.postmaster.ok ? "answers \u2713" : "lost \u2717"),
     tile("in this state since", span(s.role.since_s)) ];
   if (s.peer) tiles.push(tile("other relay", s.peer.reachable ? s.peer.state + " \u2713" : "silent " + span(s.peer.silent_ms / 1000) + " \u2717"));
+  if (s.witness) {
+    const w = s.witness;
+    tiles.push(tile("witness", w.flaw ? "not trusted \u2717" : w.answers ? "answers \u2713" : "silent \u2717"));
+    if (s.right_ms !== null) tiles.push(tile("right to be master", number(s.right_ms) + " ms"));
+  }
+  if (s.guests) tiles.push(tile("guests", "sessions on the other server"));
   if (s.bootstrap) {
     const b = s.bootstrap, part = b.total_bytes ? Math.floor(100 * b.bytes / b.total_bytes) + " %" : "";
     tiles.push(tile("bootstrap", ((b.phase || "") + " " + part).trim()));
@@ -130,7 +136,8 @@ function draw(s) {
     }
     return row;
   }));
-  const why = [s.role.reason, s.standby.joined ? "" : s.standby.stale_reason].filter(Boolean).join("; ");
+  const w = s.witness ? s.witness.flaw || s.witness.trouble : "";
+  const why = [s.role.reason, s.standby.joined ? "" : s.standby.stale_reason, w].filter(Boolean).join("; ");
   get("foot").textContent = (why ? why + " \u00b7 " : "") + "pgtandem " + s.version + ", " + s.protocol + "/" + s.discipline +
     ", up " + span(s.uptime_s);
 }

@@ -86,6 +86,12 @@ Result<OperatorCommand> parse_promote(Body& body) {
   return body.finish(promote);
 }
 
+Result<OperatorCommand> parse_switchover(Body& body) {
+  command::Switchover switchover;
+  switchover.server_only = body.flag("server_only");
+  return body.finish(switchover);
+}
+
 Result<OperatorCommand> parse_bootstrap(const std::string& name, Body& body) {
   if (name == "bootstrap/begin") {
     command::BootstrapBegin begin;
@@ -126,6 +132,7 @@ Result<OperatorCommand> parse_operator_command(const std::string& name, const st
   if (name == "init") return parse_init(body);
   if (name == "promote") return parse_promote(body);
   if (name == "fence") return body.finish(command::Fence{});
+  if (name == "switchover") return parse_switchover(body);
   if (name == "giveup") return body.finish(command::GiveUp{});
   if (is_bootstrap(name)) return parse_bootstrap(name, body);
   return Error{"there is no command '" + name.substr(0, 40) + "'"};

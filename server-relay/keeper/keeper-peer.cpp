@@ -40,12 +40,14 @@ asio::awaitable<void> Keeper::greet(Alive alive) {
   if (alive.expired() || stopped_) co_return;
   ++greetings_;
   const std::string body = encode_peer_request({machine_.report(), Hello{}});
+  // Before the challenge is asked for: the promise in the answer counts from here (R6).
+  const Milliseconds sent = options_.clock().steady;
   const Result<std::string> answer = co_await link_->call("hello", body, kBeatLimit);
   if (alive.expired()) co_return;
   --greetings_;
   note_link(answer);
   if (!answer) co_return;
-  if (Result<PeerAnswer> parsed = parse_peer_answer(*answer)) feed(event::PeerReported{parsed->report});
+  if (Result<PeerAnswer> parsed = parse_peer_answer(*answer)) feed(event::PeerReported{parsed->report, sent});
 }
 
 /// Says once when the other relay is lost, and why, and once when it is found.

@@ -70,6 +70,11 @@ json Keeper::status() const {
   out["postmaster"] = {{"ok", machine_.postmaster_ok()}};
   out["standby"] = {{"joined", machine_.joined()},
                     {"stale_reason", machine_.joined() ? std::string() : machine_.stale_reason()}};
+  out["witness"] = witness_status();
+  out["guests"] = machine_.guests();
+  out["right_ms"] = nullptr;
+  if (options_.machine.witness && is_active(machine_.state()))
+    out["right_ms"] = std::max<std::int64_t>(0, (machine_.right_until() - now.steady).count());
   out["bootstrap"] = bootstrap_json(machine_.bootstrap(), now.wall);
   json events = json::array();
   for (const EventLine& line : events_) {

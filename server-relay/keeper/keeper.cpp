@@ -59,6 +59,12 @@ KeeperOptions keeper_options(const RelaySettings& settings, Secret pair_key) {
   options.machine.stop_timeout = settings.stop_timeout;
   options.machine.takeover_timeout = settings.takeover_timeout;
   options.machine.state_dir = settings.state_dir;
+  options.machine.witness = settings.pair_mode() && settings.witness.configured();
+  options.machine.term = settings.witness.term;
+  options.machine.guard = settings.witness.guard;
+  options.machine.hook = settings.pair_mode() && !settings.fencing.hook.empty() && !options.machine.witness;
+  options.machine.hook_wait = settings.fencing.hook_wait;
+  options.machine.hand_over = settings.pair_mode() && settings.protocol == Protocol::postgres;
   if (settings.pair_mode()) {
     options.machine.postmaster = to_string(settings.self().postmaster);
   } else if (settings.master) {
@@ -90,6 +96,7 @@ void Keeper::start() {
   last_seen_ = options_.clock().steady;
   feed(event::Start{store_->load()});
   if (link_) spawn(beat(alive_), "heartbeat");
+  if (options_.witness != nullptr) spawn(watch_witness(alive_), "witness-watch");
   if (options_.probe) spawn(watch_postmaster(alive_), "postmaster-watch");
   plan_tick();
 }
@@ -303,23 +310,8 @@ void Keeper::act(const action::Stopped&) {
   if (stop_done_) asio::post(context_, std::exchange(stop_done_, nullptr));
 }
 
-void Keeper::act(const action::ReadWitness& action) {
-  log::error("witness-not-supported", {{"what", "read"}});
-  post_event(event::WitnessSilent{action.ticket, "this driver has no witness"});
-}
-
-void Keeper::act(const action::SwapWitness& action) {
-  log::error("witness-not-supported", {{"what", "compare-and-swap"}});
-  post_event(event::WitnessSilent{action.ticket, "this driver has no witness"});
-}
-
 void Keeper::act(const action::SetRight& action) {
   floor_.set_right(action.until);
-}
-
-void Keeper::act(const action::RunHook& action) {
-  log::error("hook-not-supported");
-  post_event(event::HookFailed{action.ticket, "this driver runs no hook"});
 }
 
 /// One completion handler for all coroutines: no exception vanishes.

@@ -17,7 +17,9 @@
 #include "common/config/settings.h"
 #include "common/roles/peer-auth.h"
 #include "common/roles/role-machine.h"
+#include "common/witness/witness-link.h"
 #include "server-relay/control/control-server.h"
+#include "server-relay/keeper/fencing-hook.h"
 #include "server-relay/keeper/floor.h"
 #include "server-relay/keeper/peer-link.h"
 
@@ -28,6 +30,10 @@ struct KeeperOptions {
   Secret pair_key;  ///< empty in flags-only mode
   /// Does the own postmaster answer? Empty: only the sessions' reports count.
   std::function<asio::awaitable<bool>()> probe;
+  /// Where machine.witness.
+  std::shared_ptr<WitnessLink> witness;
+  /// Where machine.hook.
+  std::shared_ptr<FencingHook> hook;
   /// The clocks; the default is role_clock_now().
   std::function<Now()> clock;
   std::function<Uuid()> new_uuid = random_uuid;
@@ -56,8 +62,8 @@ class Keeper final : public KeeperReports {
   void guests_ended() override;
 
   // For ControlHandlers.
-  /// The keys role, record, peer, postmaster, standby (joined, stale_reason), bootstrap, events, hint of the
-  /// status.
+  /// The keys role, record, peer, postmaster, standby (joined, stale_reason), witness, guests, right_ms,
+  /// bootstrap, events, hint of the status.
   nlohmann::json status() const;
   RoleAnswer role() const;
   void handle_command(const ControlRequest& request, ControlResponder respond);
@@ -108,16 +114,22 @@ class Keeper final : public KeeperReports {
   void act(const action::AnswerCommand& action);
   void act(const action::Tell& action);
   void act(const action::Stopped& action);
-  // Only with a witness or a hook configured, which this driver does not know yet.
-  void act(const action::ReadWitness& action);
-  void act(const action::SwapWitness& action);
   void act(const action::SetRight& action);
-  void act(const action::RunHook& action);
   void post_event(Event event);
   void spawn(asio::awaitable<void> coroutine, const char* what);
   void plan_tick();
   void note_postmaster(bool alive, const std::string& why);
   asio::awaitable<void> watch_postmaster(Alive alive);
+
+  // keeper-arbiters.cpp
+  void act(const action::ReadWitness& action);
+  void act(const action::SwapWitness& action);
+  void act(const action::RunHook& action);
+  asio::awaitable<void> ask_witness(Alive alive, Ticket ticket, std::optional<WitnessRecord> record,
+                                    std::uint64_t expected, Milliseconds patience);
+  asio::awaitable<void> watch_witness(Alive alive);
+  void note_witness(const Result<WitnessReply>& reply);
+  nlohmann::json witness_status() const;
 
   // keeper-peer.cpp
   asio::awaitable<void> beat(Alive alive);
@@ -158,6 +170,8 @@ class Keeper final : public KeeperReports {
   std::map<std::string, PeerVerb> verbs_;
   unsigned greetings_ = 0;  ///< on their way
   std::string link_trouble_;
+  bool witness_found_ = false;  ///< it has answered in this life
+  std::string witness_trouble_;
 
   std::deque<EventLine> events_;
   std::function<void()> changed_;

@@ -40,8 +40,11 @@ std::unique_ptr<PeerLink> make_link(const RelaySettings& settings, const Secret&
                                         pair_key);
 }
 
-KeeperOptions options_for(const RelaySettings& settings, const Secret& pair_key, Relay& relay) {
+KeeperOptions options_for(const RelaySettings& settings, const Secret& pair_key, Relay& relay,
+                          Arbiters arbiters) {
   KeeperOptions options = keeper_options(settings, pair_key);
+  options.witness = std::move(arbiters.witness);
+  options.hook = std::move(arbiters.hook);
   options.probe = [&relay] { return relay.own_postmaster_answers(); };
   return options;
 }
@@ -66,15 +69,15 @@ ControlHandlers handlers_for(Keeper& keeper, std::function<std::string()> status
 
 }  // namespace
 
-RelayProgram::RelayProgram(RelayInputs inputs, std::unique_ptr<SlotStore> store, ServiceNotifier notifier,
-                           Reread reread)
+RelayProgram::RelayProgram(RelayInputs inputs, std::unique_ptr<SlotStore> store, Arbiters arbiters,
+                           ServiceNotifier notifier, Reread reread)
     : inputs_(std::move(inputs)),
       reread_(std::move(reread)),
       settings_(inputs_.settings()),
       pair_key_(inputs_.key),
       relay_(control_, settings_, pair_key_, inputs_.access),
-      keeper_(control_, options_for(settings_, pair_key_, relay_), relay_, std::move(store),
-              make_link(settings_, pair_key_)),
+      keeper_(control_, options_for(settings_, pair_key_, relay_, std::move(arbiters)), relay_,
+              std::move(store), make_link(settings_, pair_key_)),
       control_server_(
           control_, settings_.control.listen, std::string(inputs_.token.reveal()),
           handlers_for(
@@ -291,11 +294,14 @@ int run_relay_program(int argc, const char* const* argv) {
   const RelaySettings& settings = inputs->settings();
   if (const Result<void> opened = log::open(settings.log); !opened) return fail(kExitConfig, opened.error());
   for (const std::string& warning : inputs->loaded.warnings) log::warning("settings", {{"text", warning}});
+  Result<Arbiters> arbiters = make_arbiters(settings, inputs->key);
+  if (!arbiters) return fail(kExitConfig, arbiters.error());
   Result<std::unique_ptr<SlotStore>> store = open_slot_store(settings.state_dir);
   if (!store) return fail(kExitConfig, store.error());
   raise_descriptor_limit();
   try {
-    RelayProgram program(std::move(*inputs), std::move(*store), std::move(notifier), read);
+    RelayProgram program(std::move(*inputs), std::move(*store), std::move(*arbiters), std::move(notifier),
+                         read);
     const Result<void> ran = program.run(launch);
     return ran ? 0 : fail(kExitUnavailable, ran.error());
   } catch (const std::exception& e) {

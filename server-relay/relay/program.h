@@ -10,6 +10,7 @@
 #include "common/process/supervision.h"
 #include "server-relay/control/control-server.h"
 #include "server-relay/keeper/keeper.h"
+#include "server-relay/relay/arbiters.h"
 #include "server-relay/relay/relay-inputs.h"
 #include "server-relay/relay/relay.h"
 
@@ -20,7 +21,8 @@ class RelayProgram {
   /// How the inputs are read again at a reload.
   using Reread = std::function<Result<RelayInputs>()>;
 
-  RelayProgram(RelayInputs inputs, std::unique_ptr<SlotStore> store, ServiceNotifier notifier, Reread reread);
+  RelayProgram(RelayInputs inputs, std::unique_ptr<SlotStore> store, Arbiters arbiters,
+               ServiceNotifier notifier, Reread reread);
   ~RelayProgram();
 
   /// Runs until SIGTERM or SIGINT (clean: units finish; a second one ends at once); SIGHUP reloads. Fails if

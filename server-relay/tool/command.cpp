@@ -22,6 +22,7 @@ const std::vector<Command>& commands() {
       {"watch", "the same, live", watch_command},
       {"init", "first start: name the master", init_command},
       {"promote", "make a node the master after the other was lost", promote_command},
+      {"switchover", "make the joined standby the master, in order", switchover_command},
       {"fence", "make a node refuse its clients", fence_command},
       {"giveup", "after a split: name the copy to give up", giveup_command},
       {"bootstrap", "rebuild the standby from the master", run_bootstrap},

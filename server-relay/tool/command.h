@@ -53,6 +53,7 @@ int status_command(Context& context);
 int watch_command(Context& context);
 int init_command(Context& context);
 int promote_command(Context& context);
+int switchover_command(Context& context);
 int fence_command(Context& context);
 int giveup_command(Context& context);
 int check_command(Context& context);

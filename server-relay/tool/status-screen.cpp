@@ -79,6 +79,26 @@ std::string bootstrap_text(const StatusView::Bootstrap& b) {
   return b.text.empty() ? text : text + ", " + printable(b.text);
 }
 
+std::string witness_text(const StatusView& view) {
+  const StatusView::Witness& witness = *view.witness;
+  std::size_t answering = 0;
+  for (const auto& member : witness.members) answering += member.answers ? 1 : 0;
+  std::string text;
+  if (!witness.flaw.empty()) {
+    text = "gives no authority: " + printable(witness.flaw);
+  } else if (!witness.answers) {
+    text = "does not answer" + (witness.trouble.empty() ? "" : ": " + printable(witness.trouble));
+  } else {
+    text = "answers, " + count_text(answering) + " of " + count_text(witness.members.size()) + " members; ";
+    text += witness.epoch == 0 ? "holds no record of this pair"
+                               : "epoch " + count_text(witness.epoch) + ", master " +
+                                     std::string(to_string(witness.master)) +
+                                     (witness.sync ? ", standby joined" : ", no standby");
+  }
+  if (view.right_ms) text += "; right to be master for " + count_text(*view.right_ms) + " ms";
+  return text;
+}
+
 std::string figures(const StatusView& view, const Rate& rate) {
   const std::uint64_t differences = view.write_differences + view.read_differences;
   std::string text =
@@ -98,6 +118,7 @@ std::string figures(const StatusView& view, const Rate& rate) {
       line("generation", printable(view.role.generation) + ", " + printable(view.protocol) + "/" +
                              printable(view.discipline) + ", relay " + printable(view.version) + " up " +
                              duration_text(view.uptime_s));
+  if (view.witness) text += line("witness", witness_text(view));
   if (view.bootstrap) text += line("bootstrap", bootstrap_text(*view.bootstrap));
   return text;
 }
@@ -112,6 +133,19 @@ std::string reasons(const PairStatus& pair, const RelayStatus* active) {
       text += line(("node " + std::string(to_string(relay.view->node))).c_str(),
                    printable(relay.view->role.reason));
     }
+  }
+  return text;
+}
+
+/// Sessions that went on with the other node's server (hard point 10).
+std::string guests(const PairStatus& pair) {
+  std::string text;
+  for (const RelayStatus& relay : pair) {
+    if (!relay.view || !relay.view->guests) continue;
+    const std::string self(to_string(relay.view->node));
+    const std::string peer(to_string(other(relay.view->node)));
+    text += line("guests", "sessions of node " + self + "'s relay go on with the server of node " + peer +
+                               "; a bootstrap waits for their end");
   }
   return text;
 }
@@ -146,6 +180,7 @@ std::string status_screen(const PairStatus& pair, const Style& style, const Rate
   std::string text = style(tone_of(judgement.health), judgement.word) + "  " + judgement.sentence + "\n\n" +
                      node_table(pair) + "\n";
   if (judgement.active) text += figures(*judgement.active->view, rate);
+  text += guests(pair);
   text += reasons(pair, judgement.active);
   text += last_events(pair, style);
   const std::vector<std::string> steps = next_steps(pair);

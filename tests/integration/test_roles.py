@@ -396,18 +396,25 @@ def test_a_second_relay_on_the_same_state_folder_is_refused(pair):
 
 
 def test_a_restarted_postmaster_of_the_master(own_pair):
-    """The master's postmaster is restarted by its administrator: held, then served again, with nothing lost."""
+    """The master's postmaster is restarted by its administrator: the standby's server takes over, with nothing lost.
+
+    The master's relay passes on to it from then on; its own data are stale, whatever its server says."""
     with psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as session:
         session.execute(TABLE)
     with Recorder(own_pair.a.relay.tcp()) as recorder:
         wait_until(lambda: recorder.count > 100, 20, "the load to run")
         own_pair.a.postgres.stop()
-        own_pair.a.postgres.start()
+        own_pair.b.relay.wait_state("ALONE")
         reached = recorder.count
         wait_until(lambda: recorder.count > reached + 100, 30, "the load to go on")
-    recorder.check(own_pair.a.postgres)
-    if own_pair.a.relay.joined():
-        same(own_pair.a.postgres, own_pair.b.postgres, "ledger")
+        own_pair.a.postgres.start()
+        wait_until(lambda: own_pair.a.relay.status()["postmaster"]["ok"], 20, "the relay to see its server again")
+        reached = recorder.count
+        wait_until(lambda: recorder.count > reached + 100, 30, "the load to go on")
+    assert own_pair.a.relay.state() == "STALE"
+    assert own_pair.b.relay.state() == "ALONE"
+    assert served_by(own_pair.a.relay.tcp()) == own_pair.b.postgres.port
+    recorder.check(own_pair.b.postgres)
 
 
 # State files.

@@ -5,6 +5,7 @@ process, however that ends.
 """
 from .compare import digest, everything_same, same
 from .control import Control, ControlError
+from .etcd import Certificates, Etcd
 from .fault_proxy import FaultProxy
 from .forwarder import Forwarder
 from .mirror import Mirror
@@ -18,7 +19,7 @@ from .sshd import Sshd
 from .waiting import holds, wait_until
 
 __all__ = [
-    "APP_PASSWORD", "Control", "ControlError", "FaultProxy", "Forwarder", "MemoryWatch", "Mirror", "Pair", "Postgres", "Program", "Recorder",
+    "APP_PASSWORD", "Certificates", "Control", "ControlError", "Etcd", "FaultProxy", "Forwarder", "MemoryWatch", "Mirror", "Pair", "Postgres", "Program", "Recorder",
     "Relay", "Sshd", "Tool", "digest", "end_everything", "everything_same", "free_port", "holds", "passfile_line", "program",
     "programs_exist", "same", "wait_until", "work_folder",
 ]

@@ -108,10 +108,14 @@ class Node:
 
 
 class Pair:
-    """Two servers, two relays, one TOML file each, the master `a`. `network=True` puts fault proxies between them."""
+    """Two servers, two relays, one TOML file each, the master `a`. `network=True` puts fault proxies between them.
 
-    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True, sshd=None):
+    `sections`: more sections of the files, as a function of the node's name; see write_files()."""
+
+    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True, sshd=None, sections=None):
         self.sshd = sshd
+        self.sections = sections
+        self.unix_sockets = unix_sockets
         self.uuid = str(uuid.uuid4())
         self.settings = dict(settings or {})
         self.a, self.b = (Node(n, Postgres(f"postgres-{n}", postgres_settings)) for n in "ab")
@@ -121,7 +125,7 @@ class Pair:
             for node in self.nodes.values():
                 node.proxies = {what: FaultProxy(getattr(node, f"{what}_port")) for what in ("relay", "leg", "control")}
         for node in self.nodes.values():
-            self._write_files(node, unix_sockets)
+            self._write_files(node)
             node.relay = Relay(f"relay-{node.name}", node.folder, node.relay_port, node.control_port,
                                ["--config", node.folder / "pgtandem.toml", "--node", node.name], node.folder)
         self.tool = Tool({name: node.folder / "pgtandem.toml" for name, node in self.nodes.items()},
@@ -199,7 +203,7 @@ class Pair:
                 proxy.heal()
 
     # Files.
-    def config(self, node, unix_sockets=True) -> str:
+    def config(self, node) -> str:
         key_file, passfile = node.folder / "pair.key", service_passfile(node.folder)
         sections = {
             "": {"protocol": "postgres", "state_dir": node.folder / "state", **self.settings},
@@ -214,7 +218,7 @@ class Pair:
                 "ssh_user": self.sshd.login, "ssh_port": self.sshd.port, "ssh_key": self.sshd.client_key,
                 "known_hosts": self.sshd.known_hosts, "remote_pgtandem": program("pgtandem"), "pg_bin": PG_BIN,
                 "remote_pg_bin": PG_BIN}
-        if unix_sockets:
+        if self.unix_sockets:
             sections["listen"]["unix_socket_dir"] = node.folder
         for other in self.nodes.values():
             own = other is node
@@ -222,13 +226,19 @@ class Pair:
                 "host": "127.0.0.1", "postmaster": other.postgres.endpoint(),
                 **{f"{what}_port": getattr(other, f"{what}_port") if own else other.seen_port(what)
                    for what in ("relay", "leg", "control")}}
+        sections.update(self.sections(node.name) if self.sections else {})
         return to_toml(sections)
 
-    def _write_files(self, node, unix_sockets):
+    def write_files(self):
+        """Once more, with what `sections` gives now: for the relays' next start."""
+        for node in self.nodes.values():
+            self._write_files(node)
+
+    def _write_files(self, node):
         key = node.folder / "pair.key"
         key.touch(mode=0o600)
         key.write_bytes(self.key.hex().encode() + b"\n")
-        (node.folder / "pgtandem.toml").write_text(self.config(node, unix_sockets))
+        (node.folder / "pgtandem.toml").write_text(self.config(node))
 
     # As a client.
     def forwarder_relays(self):

@@ -43,6 +43,9 @@ inline nlohmann::json status_json(const std::string& node = "a") {
        {{"units", 1000}, {"frontend_bytes", 17}, {"backend_bytes", 1536}, {"standby_bytes", 21474836480}}},
       {"standby", {{"joined", true}, {"stale_reason", ""}, {"lag_units", 0}}},
       {"differences", {{"writes", 0}, {"reads", 2}}},
+      {"witness", nullptr},
+      {"guests", false},
+      {"right_ms", nullptr},
       {"bootstrap", nullptr},
       {"events",
        {{{"time", "2026-01-02T03:04:05Z"},
@@ -50,6 +53,20 @@ inline nlohmann::json status_json(const std::string& node = "a") {
          {"event", "standby-joined"},
          {"text", "b is joined"}}}},
       {"hint", ""}};
+}
+
+/// What a relay with a witness says of it, as the status' key "witness".
+inline nlohmann::json witness_json() {
+  return {{"endpoints",
+           {{{"url", "https://etcd1:2379"}, {"asked", true}, {"answers", true}, {"trouble", ""}},
+            {{"url", "https://etcd2:2379"},
+             {"asked", true},
+             {"answers", false},
+             {"trouble", "cannot connect to etcd2:2379: Connection refused"}}}},
+          {"answers", true},
+          {"trouble", ""},
+          {"record", {{"epoch", 3}, {"master", "a"}, {"data_node", "a"}, {"generation", ""}, {"sync", true}}},
+          {"flaw", ""}};
 }
 
 inline tool::RelayStatus answered(const nlohmann::json& status, const std::string& port = "hosta:8432") {

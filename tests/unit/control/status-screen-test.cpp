@@ -84,6 +84,42 @@ TEST_CASE("the screen of a pair whose standby is gone says so first, and what to
 )");
 }
 
+TEST_CASE("a witness has a line: what it holds, why it is not trusted, or why it is not heard") {
+  const auto shown = [](const json& witness, const json& right) {
+    json status = status_json("a");
+    status["witness"] = witness;
+    status["right_ms"] = right;
+    const std::string screen = status_screen({answered(status), answered(status_json("b"))}, kPlain);
+    const std::size_t at = screen.find("  witness ");
+    REQUIRE(at != std::string::npos);
+    return screen.substr(at, screen.find('\n', at) - at);
+  };
+  json witness = witness_json();
+  CHECK(shown(witness, 2300) ==
+        "  witness      answers, 1 of 2 members; epoch 3, master a, standby joined; right to be master for "
+        "2,300 ms");
+  witness["record"] = nullptr;
+  CHECK(shown(witness, nullptr) == "  witness      answers, 1 of 2 members; holds no record of this pair");
+  witness["answers"] = false;
+  witness["trouble"] = "no answer within 1000 ms";
+  CHECK(shown(witness, nullptr) == "  witness      does not answer: no answer within 1000 ms");
+  witness["flaw"] = "the pair's record is gone";
+  CHECK(shown(witness, 0) ==
+        "  witness      gives no authority: the pair's record is gone; right to be master for 0 ms");
+}
+
+TEST_CASE("guests are shown with the node on whose server they are") {
+  json old_master = status_json("a");
+  old_master["role"]["state"] = "STALE";
+  old_master["role"]["master"] = "b";
+  old_master["guests"] = true;
+  json master = status_json("b");
+  master["role"]["state"] = "ALONE";
+  const std::string screen = status_screen({answered(old_master), answered(master)}, kPlain);
+  CHECK(screen.find("  guests       sessions of node a's relay go on with the server of node b") !=
+        std::string::npos);
+}
+
 TEST_CASE("the exit status tells a joined pair from one that serves and from one that does not") {
   const auto status_of = [](const PairStatus& pair) { return exit_status(judge(pair).health); };
   CHECK(status_of(healthy()) == 0);

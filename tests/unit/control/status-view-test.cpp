@@ -44,6 +44,35 @@ TEST_CASE("what flags-only mode leaves out may be null") {
   CHECK(view->nodes.size() == 1);
 }
 
+TEST_CASE("what the status says of a witness and of guests is read, and older relays may leave it out") {
+  json status = status_json();
+  status["witness"] = witness_json();
+  status["right_ms"] = 2300;
+  status["guests"] = true;
+  const auto view = parse_status(status.dump());
+  REQUIRE(view.ok());
+  REQUIRE(view->witness);
+  CHECK(view->witness->answers);
+  CHECK(view->witness->members.size() == 2);
+  CHECK(view->witness->members[1].url == "https://etcd2:2379");
+  CHECK_FALSE(view->witness->members[1].answers);
+  CHECK(view->witness->epoch == 3);
+  CHECK(view->witness->master == Node::a);
+  CHECK(view->witness->sync);
+  CHECK(view->right_ms == 2300U);
+  CHECK(view->guests);
+  status["witness"]["record"] = nullptr;
+  CHECK(parse_status(status.dump())->witness->epoch == 0);
+  status["witness"].erase("answers");
+  CHECK_FALSE(parse_status(status.dump()).ok());
+  for (const char* key : {"witness", "guests", "right_ms"}) status.erase(key);
+  const auto older = parse_status(status.dump());
+  REQUIRE(older.ok());
+  CHECK_FALSE(older->witness);
+  CHECK_FALSE(older->right_ms);
+  CHECK_FALSE(older->guests);
+}
+
 TEST_CASE("any key that is missing or of the wrong type is an error that names it") {
   const json whole = status_json();
   for (const json::json_pointer& at :

@@ -324,6 +324,45 @@ TEST_CASE("fence and giveup name their node and ask before they hurt") {
   CHECK(contains(refused.err, "do: pgtandem status"));
 }
 
+TEST_CASE("switchover goes to the master, asks before it ends sessions, and does nothing twice") {
+  const TemporaryFolder folder;
+  const std::string token = folder.file("token", kToken);
+  FakeRelay a(status_json("a"));
+  FakeRelay b(status_json("b"));
+  const auto words = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"--relay",      a.address(), "--relay",   b.address(),
+                                 "--token-file", token,       "switchover"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const Ran unasked = run(words({}));
+  CHECK(unasked.status == 64);
+  CHECK(contains(unasked.err, "--yes"));
+  const Ran declined = run(words({}), "no\n", true);
+  CHECK(declined.status == 75);
+  CHECK(contains(declined.err, "the 8 sessions of node a are ended"));
+  const Ran server = run(words({"--server-only"}), "no\n", true);
+  CHECK(contains(server.err, "the data of node a are stale from then on"));
+  const Ran there = run(words({"--to", "a", "--yes"}));
+  CHECK(there.status == 0);
+  CHECK(contains(there.out, "node a is master already"));
+  CHECK(a.commands().empty());
+  CHECK(run(words({}), "switchover\n", true).status == 0);
+  CHECK(run(words({"--server-only", "--to", "b", "--yes"})).status == 0);
+  CHECK(a.commands() ==
+        std::vector<std::string>{"switchover {\"server_only\":false}", "switchover {\"server_only\":true}"});
+  CHECK(b.commands().empty());
+  a.answer_with(
+      [](const json&) { return refusal("node b is not ready to take over", "see pgtandem status"); });
+  const Ran refused = run(words({"--yes"}));
+  CHECK(refused.status == 75);
+  CHECK(contains(refused.err, "node b is not ready to take over"));
+  a.set_status(in_state("a", "STALE"));
+  const Ran nobody_serves = run(words({"--yes"}));
+  CHECK(nobody_serves.status == 75);
+  CHECK(contains(nobody_serves.err, "no node is master"));
+}
+
 TEST_CASE("watch prints lines where the output is no terminal, and ends when its reader goes away") {
   FakeRelay a(status_json("a"));
   /// Takes one line and then fails, as a pipe does whose reader has left.

@@ -566,3 +566,23 @@ TEST_CASE("switchover: sessions that did not all match leave the master where it
   CHECK(bench.machine.state() == RoleState::master);
   CHECK_FALSE(last<action::AnswerCommand>(ended)->answer.ok);
 }
+
+TEST_CASE("a witness that was taken out of the settings is forgotten; one that is configured is not") {
+  Slot slot;
+  slot.cluster = kPair;
+  slot.node = Node::a;
+  slot.epoch = slot.highest_seen = 1;
+  slot.master = slot.data_node = Node::a;
+  slot.lineage = {kGeneration, {}};
+  slot.sync = slot.eligible = true;
+  slot.witness = uuid(120);
+  slot.witness_revision = 5;
+  for (const bool witness : {false, true}) {
+    Bench bench(Node::a, witness);
+    const std::vector<Action> actions = bench.give(event::Start{{SlotsFound::usable, slot, ""}});
+    const auto* record = last<action::Record>(actions);
+    REQUIRE(record != nullptr);
+    CHECK(record->slot.witness == (witness ? uuid(120) : Uuid{}));
+    CHECK(record->slot.witness_revision == (witness ? 5U : 0U));
+  }
+}

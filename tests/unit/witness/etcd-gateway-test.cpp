@@ -161,7 +161,7 @@ TEST_CASE("a record comes back as it went, and only with its pair's key and name
   CHECK_FALSE(parse_witness_value(Secret("another key of another pair"), record.role.cluster, value));
   CHECK_FALSE(parse_witness_value(Secret(), record.role.cluster, value));
   CHECK_FALSE(parse_witness_value(kPairKey, uuid("99999999-2222-4333-8444-555555555555"), value));
-  CHECK(witness_key(record.role.cluster) == "/pgtandem/11111111-2222-4333-8444-555555555555");
+  CHECK(witness_key("/pgtandem", record.role.cluster) == "/pgtandem/11111111-2222-4333-8444-555555555555");
 }
 
 TEST_CASE("no changed, cut or added byte of a record is accepted") {
@@ -181,7 +181,7 @@ TEST_CASE("no changed, cut or added byte of a record is accepted") {
 TEST_CASE("an answer is taken only with a record of this pair; another witness has another identity") {
   const WitnessRecord record = example();
   const Uuid cluster = record.role.cluster;
-  const std::string key = witness_key(cluster);
+  const std::string key = witness_key("/pgtandem", cluster);
   const Result<EtcdAnswer> answer =
       parse_etcd_range(range_answer(encode_witness_value(kPairKey, record), key), key);
   REQUIRE(answer);

@@ -1,0 +1,447 @@
+"""A change of master without an operator's word about hosts: switchover, the witness, the fencing hook.
+
+Behind every test runs an append-only load whose acknowledgements are kept and looked for on the survivor.
+"""
+import concurrent.futures
+import contextlib
+import re
+import stat
+import time
+
+import psycopg
+import pytest
+
+from harness import Certificates, Etcd, FaultProxy, Forwarder, Pair, Recorder, etcd, holds, same, wait_until
+from harness.recorder import TABLE
+
+ACTIVE = ("MASTER", "ALONE", "DEGRADING", "DRAINING")
+TERM = 3.0  # witness.term, in seconds
+PASSWORD = "a password of the witness-8842"
+
+needs_etcd = pytest.mark.skipif(not etcd.installed(), reason="there is no etcd (Debian package etcd-server)")
+
+
+class Scene:
+    """A joined pair with proxies between its hosts, and a load through a forwarder."""
+
+    def __init__(self, sections=None, settings=None, network=True):
+        self.pair = Pair(network=network, sections=sections, settings=settings)
+        self.forwarder = Forwarder(self.pair.forwarder_relays())
+        self.recorder = None
+
+    def __enter__(self):
+        self.before()
+        self.pair.start(init=False)
+        self.init()
+        self.forwarder.start()
+        with psycopg.connect(self.pair.a.relay.tcp(), autocommit=True) as session:
+            session.execute(TABLE)
+        self.recorder = Recorder(self.forwarder.tcp()).start()
+        self.load_goes_on()
+        return self
+
+    def before(self):
+        pass
+
+    def init(self):
+        self.pair.init()
+
+    def __exit__(self, *_):
+        if self.recorder:
+            self.recorder.stop()
+        self.forwarder.end()
+        self.pair.end()
+
+    def load_goes_on(self, timeout=30, by=50):
+        reached = self.recorder.count
+        wait_until(lambda: self.recorder.count > reached + by, timeout, "the load to go on")
+
+    def kill_host_a(self):
+        self.pair.a.relay.kill()
+        self.pair.a.postgres.kill()
+
+    def start_host_a(self):
+        self.pair.a.postgres.start()
+        self.pair.a.relay.start()
+
+
+class WitnessScene(Scene):
+    """With an etcd that each node reaches by a line of its own, which can be cut."""
+
+    def __init__(self, certificates=None, more=None):
+        self.etcd = Etcd(certificates)
+        self.lines = {name: FaultProxy(self.etcd.port) for name in "ab"}
+        self.more = more or {}
+        self.with_witness = True
+        super().__init__(sections=self.witness_section)
+
+    def witness_section(self, node):
+        section = {"endpoints": [self.etcd.url(self.lines[node].port)], **self.more}
+        return {"witness": section} if self.with_witness else {}
+
+    def before(self):
+        self.etcd.start()
+        for line in self.lines.values():
+            line.start()
+
+    def init(self):
+        for node in self.pair.nodes.values():
+            wait_until(lambda relay=node.relay: relay.status()["witness"]["answers"], 15, "the witness to be heard")
+        self.pair.init()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        for line in self.lines.values():
+            line.end()
+        self.etcd.end()
+
+    def b_takes_over(self, timeout=20):
+        self.pair.b.relay.wait_state("ALONE", timeout=timeout)
+
+    def record(self):
+        return self.etcd.record(self.pair.uuid)
+
+
+def nothing_lost(scene, *nodes):
+    scene.recorder.stop()
+    for node in nodes:
+        scene.recorder.check(node.postgres)
+    if len(nodes) == 2:
+        same(*(node.postgres for node in nodes), "ledger")
+
+
+# Switchover.
+
+@pytest.mark.slow
+def test_a_switchover_there_and_back_under_load():
+    """The standby becomes master in order, the old master its standby, and back: nothing lost, both equal, no bootstrap."""
+    with Scene() as scene:
+        pair = scene.pair
+        for turn, (old, new) in enumerate((("a", "b"), ("b", "a"), ("a", "b"))):
+            done = pair.tool.run("switchover", "--to", new, "--yes", on="ab"[turn % 2])
+            assert f"node {new}" in done.stdout
+            pair.wait_joined(master=new)
+            assert pair.nodes[old].relay.state() == "STANDBY"
+            scene.load_goes_on()
+        assert pair.a.relay.status()["differences"]["writes"] == 0
+        nothing_lost(scene, pair.a, pair.b)
+        ended = [error for _, _, error in scene.recorder.errors]
+        assert all("connect again" in error or "connection" in error for error in ended), ended[:5]
+
+
+def test_a_switchover_to_who_is_master_already_changes_nothing():
+    """What a script repeats is done once."""
+    with Scene(network=False) as scene:
+        epoch = scene.pair.a.relay.status()["role"]["epoch"]
+        assert "master already" in scene.pair.tool.run("switchover", "--to", "a", "--yes").stdout
+        assert scene.pair.a.relay.status()["role"]["epoch"] == epoch
+        assert scene.pair.a.relay.state() == "MASTER"
+
+
+def test_two_operators_at_once():
+    """One switches over; the other is told so, or finds it done. Nobody switches back by accident."""
+    with Scene(network=False) as scene:
+        pair = scene.pair
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            runs = [pool.submit(pair.tool.run, "switchover", "--to", "b", "--yes", check=False, on=on) for on in "ab"]
+            done = [run.result() for run in runs]
+        statuses = sorted(run.returncode for run in done)
+        assert statuses[0] == 0, [run.stderr for run in done]
+        for run in done:
+            if run.returncode != 0:
+                assert run.returncode == 75, run.stderr
+                assert "DRAINING" in run.stderr or "not ready" in run.stderr or "RECOVER" in run.stderr, run.stderr
+        pair.wait_joined(master="b")
+        scene.load_goes_on()
+        nothing_lost(scene, pair.a, pair.b)
+
+
+def test_a_switchover_needs_a_joined_standby():
+    """Without a standby that may take over it is refused, and the master serves on."""
+    with Scene() as scene:
+        pair = scene.pair
+        pair.b.relay.kill()
+        pair.a.relay.wait_state("ALONE")
+        refused = pair.tool.run("switchover", "--yes", check=False)
+        assert refused.returncode == 75
+        assert "ALONE" in refused.stderr
+        scene.load_goes_on()
+        nothing_lost(scene, pair.a)
+
+
+def test_a_switchover_of_the_server_alone():
+    """The standby's server takes over; the old master's relay passes new sessions on, and its data are stale."""
+    with Scene() as scene:
+        pair = scene.pair
+        pair.tool.run("switchover", "--server-only", "--yes")
+        pair.b.relay.wait_state("ALONE")
+        assert pair.a.relay.state() == "STALE"
+        scene.load_goes_on()
+        with psycopg.connect(pair.a.relay.tcp(), connect_timeout=10) as session:
+            assert session.execute("SELECT inet_server_port()").fetchone()[0] == pair.b.postgres.port
+        wait_until(lambda: not pair.a.relay.status()["guests"], 20, "the last guest to have gone, or none to be left")
+        nothing_lost(scene, pair.b)
+
+
+# The witness.
+
+@needs_etcd
+@pytest.mark.slow
+def test_the_standby_takes_over_from_a_host_that_died():
+    """Master host killed: within 5 s the forwarder's clients write again; the old master returns as stale."""
+    with WitnessScene() as scene:
+        pair = scene.pair
+        wait_until(lambda: scene.record()["sync"], 10, "the witness to hold that the standby is joined")
+        scene.kill_host_a()
+        reached, begun = scene.recorder.count, time.monotonic()
+        wait_until(lambda: scene.recorder.count > reached + 8, 20, "the load to go on")
+        took = time.monotonic() - begun
+        assert took <= 5.0, f"{took:.1f} s"
+        assert pair.b.relay.state() == "ALONE"
+        assert scene.record()["master"] == "b" and scene.record()["epoch"] == 2
+        scene.start_host_a()
+        pair.a.relay.wait_state("STALE")
+        scene.load_goes_on()
+        assert scene.record()["master"] == "b"
+        nothing_lost(scene, pair.b)
+
+
+@needs_etcd
+@pytest.mark.slow
+def test_a_master_that_is_cut_off_is_fenced_before_the_standby_serves():
+    """Cut off from the witness and the standby, a master releases nothing once its right is over."""
+    with WitnessScene() as scene:
+        pair = scene.pair
+        with Recorder(pair.a.relay.tcp(), table="ledger_a") as at_a:
+            with psycopg.connect(pair.a.relay.tcp(), autocommit=True) as session:
+                session.execute(TABLE.replace("ledger", "ledger_a"))
+            wait_until(lambda: at_a.count > 30, 20, "the load at a to run")
+            scene.lines["a"].cut()
+            pair.cut_network()
+            seen = []  # of a, at the moment at which b was seen to serve first
+
+            def b_serves():
+                if pair.b.relay.state() in ACTIVE:
+                    seen.append((pair.a.relay.state(), at_a.count))
+                    return True
+                return False
+
+            wait_until(b_serves, 20, "the standby to take over")
+            state, acknowledged = seen[0]
+            assert state not in ACTIVE
+            holds(lambda: at_a.count == acknowledged, 1.0, "a acknowledges nothing")
+            assert pair.a.relay.log_contains("right to be master has run out")
+            scene.load_goes_on()
+            scene.lines["a"].heal()
+            pair.heal_network()
+            pair.a.relay.wait_state("STALE")
+        at_a.check(pair.b.postgres)
+        nothing_lost(scene, pair.b)
+
+
+@needs_etcd
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["frozen", "killed", "cut"])
+def test_a_pair_outlives_its_witness(how):
+    """While the two nodes hear each other, a witness that is away costs nothing; and nobody takes over without it."""
+    with WitnessScene() as scene:
+        pair = scene.pair
+        scene.load_goes_on()
+        errors = len(scene.recorder.errors)
+        away, back = {"frozen": (scene.etcd.freeze, scene.etcd.thaw), "killed": (scene.etcd.kill, scene.etcd.start),
+                      "cut": (lambda: [line.cut() for line in scene.lines.values()],
+                              lambda: [line.heal() for line in scene.lines.values()])}[how]
+        away()
+        wait_until(lambda: not pair.a.relay.status()["witness"]["answers"], 10, "the master to miss the witness")
+        holds(lambda: pair.a.relay.state() == "MASTER" and pair.a.relay.joined(), 2 * TERM, "the master serves on")
+        assert scene.recorder.errors[errors:] == []
+        scene.load_goes_on()
+        assert pair.a.relay.status()["right_ms"] > 0
+        shown = pair.tool.run("status", check=False).stdout
+        assert re.search(r"witness +does not answer", shown), shown
+        scene.kill_host_a()
+        holds(lambda: pair.b.relay.state() not in ACTIVE, TERM + 2, "nobody takes over without the witness")
+        back()
+        scene.b_takes_over()
+        scene.load_goes_on()
+        nothing_lost(scene, pair.b)
+
+
+@needs_etcd
+@pytest.mark.slow
+def test_a_witness_that_was_wiped_gives_no_authority():
+    """Another store at the same address (R12): the pair goes on, nobody takes over by it, and the operator is told.
+
+    What operations.md says to do then: take the witness out of both files, start both relays, put it back."""
+    with WitnessScene() as scene:
+        pair = scene.pair
+        wait_until(lambda: scene.record()["sync"], 10, "the witness to hold that the standby is joined")
+        scene.etcd.wipe()
+        for node in pair.nodes.values():
+            wait_until(lambda relay=node.relay: relay.status()["witness"]["flaw"], 15, "the relay to see it")
+        assert pair.a.relay.log_contains("witness-not-trusted")
+        holds(lambda: pair.a.relay.state() == "MASTER", TERM + 1, "the master serves on by the standby's promise")
+        scene.load_goes_on()
+        assert scene.record() is None
+        shown = pair.tool.run("status", check=False).stdout
+        assert re.search(r"witness +gives no authority", shown), shown
+        for with_witness in (False, True):
+            scene.with_witness = with_witness
+            pair.write_files()
+            pair.b.relay.stop()
+            pair.a.relay.stop()
+            pair.start_relays()
+            pair.wait_joined()
+            assert (pair.a.relay.status()["witness"] is not None) == with_witness
+        wait_until(lambda: scene.record() and scene.record()["sync"], 15, "the new witness to hold the pair's record")
+        assert pair.a.relay.status()["witness"]["flaw"] == ""
+        scene.load_goes_on()
+        scene.kill_host_a()
+        scene.b_takes_over()
+        scene.load_goes_on()
+        nothing_lost(scene, pair.b)
+
+
+@needs_etcd
+@pytest.mark.slow
+def test_a_lost_postmaster_is_handed_over_with_a_witness():
+    """The master's server dies, its relay lives: the standby is named at the witness, and serves."""
+    with WitnessScene() as scene:
+        pair = scene.pair
+        wait_until(lambda: scene.record()["sync"], 10, "the witness to hold that the standby is joined")
+        pair.a.postgres.kill()
+        scene.b_takes_over()
+        pair.a.relay.wait_state("STALE")
+        assert scene.record()["master"] == "b"
+        scene.load_goes_on()
+        nothing_lost(scene, pair.b)
+
+
+@needs_etcd
+@pytest.mark.slow
+def test_a_switchover_with_a_witness():
+    """In order and back; the witness names the new master each time, and the standby stays joined there."""
+    with WitnessScene() as scene:
+        pair = scene.pair
+        for new in "ba":
+            pair.tool.run("switchover", "--to", new, "--yes")
+            pair.wait_joined(master=new)
+            wait_until(lambda name=new: (scene.record()["master"], scene.record()["sync"]) == (name, True), 10,
+                       "the witness to name the new master and its standby")
+            scene.load_goes_on()
+        nothing_lost(scene, pair.a, pair.b)
+
+
+@needs_etcd
+@pytest.mark.slow
+def test_a_witness_by_tls_with_users():
+    """Certificates on both sides and a login; no secret reaches a log or the status; a master host lost is taken over."""
+    certificates = Certificates()
+    secret = certificates.folder / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(PASSWORD + "\n")
+    more = {"ca_file": certificates.path("ca.pem"), "cert_file": certificates.path("client.pem"),
+            "key_file": certificates.path("client.key"), "user": "pgtandem", "password_file": secret,
+            "prefix": "/plant/7"}
+
+    class Guarded(WitnessScene):
+        def before(self):
+            super().before()
+            self.etcd.enable_auth("pgtandem", PASSWORD, "/plant/7")
+
+        def record(self):
+            return self.etcd.record(self.pair.uuid, "/plant/7")
+
+    with Guarded(certificates, more) as scene:
+        pair = scene.pair
+        wait_until(lambda: scene.record()["sync"], 10, "the witness to hold that the standby is joined")
+        # Tokens end with the member: the relays log in again.
+        scene.etcd.kill()
+        scene.etcd.start()
+        wait_until(lambda: pair.a.relay.status()["witness"]["answers"], 10, "the relay to log in again")
+        scene.kill_host_a()
+        scene.b_takes_over()
+        scene.load_goes_on()
+        nothing_lost(scene, pair.b)
+        token = scene.etcd.token
+        for shown in (pair.a.relay.log(), pair.b.relay.log(), str(pair.b.relay.status())):
+            assert PASSWORD not in shown and token not in shown and "PRIVATE KEY" not in shown
+
+
+# The fencing hook.
+
+class HookScene(Scene):
+    """Each node's hook notes its arguments and does what its file `does` says: a line of shell."""
+
+    def __init__(self):
+        self.hooks = {}
+        super().__init__(sections=self.hook_section, settings={"standby_timeout": "500ms"})
+
+    def hook_section(self, node):
+        folder = self.pair.nodes[node].folder if hasattr(self, "pair") else None
+        return {"fencing": {"hook": folder / "hook", "hook_timeout": "1s", "hook_wait": "3s"}} if folder else {}
+
+    def before(self):
+        for name, node in self.pair.nodes.items():
+            hook = node.folder / "hook"
+            hook.write_text(f"#!/bin/sh\necho \"$*\" >> {node.folder}/told\necho switching\n. {node.folder}/does\n")
+            hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+            self.does(name, "exit 1")
+        self.pair.write_files()
+
+    def does(self, node, what):
+        (self.pair.nodes[node].folder / "does").write_text(what + "\n")
+
+    def told(self, node) -> list:
+        with contextlib.suppress(FileNotFoundError):
+            return (self.pair.nodes[node].folder / "told").read_text().splitlines()
+        return []
+
+
+@pytest.mark.slow
+def test_a_hook_that_confirms_lets_the_standby_take_over():
+    """Master host killed: the standby has it powered off, and only then serves."""
+    with HookScene() as scene:
+        pair = scene.pair
+        scene.does("b", "exit 0")
+        scene.kill_host_a()
+        pair.b.relay.wait_state("ALONE", timeout=20)
+        assert scene.told("b") == ["a 127.0.0.1"]
+        assert pair.b.relay.log_contains("hook-confirmed")
+        assert pair.b.relay.log_contains("hook-output.*switching")
+        scene.load_goes_on()
+        nothing_lost(scene, pair.b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["exit 1", "sleep 1000", "kill -9 $$"])
+def test_a_hook_that_confirms_nothing_lets_nobody_serve(what):
+    """The nodes lose each other and neither can be powered off: both wait, and nothing is acknowledged until one can."""
+    with HookScene() as scene:
+        pair = scene.pair
+        for node in "ab":
+            scene.does(node, what)
+        pair.cut_network()
+        wait_until(lambda: scene.told("a") and scene.told("b"), 30, "both hooks to have been called")
+        assert pair.a.relay.state() == "DEGRADING"
+        assert pair.b.relay.state() not in ACTIVE
+        wait_until(lambda: pair.a.relay.log_contains("hook-failed"), 10, "the hook to have failed")
+        acknowledged = scene.recorder.count
+        holds(lambda: scene.recorder.count == acknowledged and pair.b.relay.state() not in ACTIVE, 2.0, "nobody serves")
+        scene.does("a", "exit 0")
+        pair.a.relay.wait_state("ALONE", timeout=20)
+        assert scene.told("a")[-1] == "b 127.0.0.1"
+        scene.load_goes_on()
+        pair.heal_network()
+        pair.b.relay.wait_state("STALE", timeout=20)
+        nothing_lost(scene, pair.a)
+
+
+def test_a_hook_that_cannot_run_stops_the_start():
+    """A missing executable is found at the start, not when it is needed."""
+    with Pair() as pair:
+        pair.a.relay.stop()
+        pair.sections = lambda node: {"fencing": {"hook": f"/nonexistent/{node}"}}
+        pair.write_files()
+        with pytest.raises(AssertionError, match="/nonexistent/a cannot be executed"):
+            pair.a.relay.start()
