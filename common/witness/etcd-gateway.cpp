@@ -1,5 +1,6 @@
 #include "common/witness/etcd-gateway.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <nlohmann/json.hpp>
@@ -166,7 +167,14 @@ EtcdFailure parse_etcd_failure(unsigned status, std::string_view body) {
   EtcdFailure failure;
   failure.text = "the witness answered with status " + std::to_string(status);
   const Result<json> object = parse_object(body);
-  if (!object) return failure;
+  if (!object) {
+    // What stands before the gateway answers in plain text, as of a certificate that it does not want.
+    const std::string_view line = body.substr(0, std::min(body.find('\n'), kMaxFailureText));
+    const bool plain =
+        std::ranges::all_of(line, [](unsigned char c) { return c >= ' ' && c < 0x7f && c != '<'; });
+    if (!line.empty() && plain) failure.text += ": " + std::string(line);
+    return failure;
+  }
   const auto text = object->find("error");
   const auto code = object->find("code");
   const std::string said =

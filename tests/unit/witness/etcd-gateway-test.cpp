@@ -152,6 +152,17 @@ TEST_CASE("a password may hold anything") {
   CHECK(json::parse(etcd_auth_request("root", password)) == json{{"name", "root"}, {"password", "a\"b\\c"}});
 }
 
+TEST_CASE("a failure in plain text is shown as far as it is one line of text") {
+  const auto text_of = [](std::string_view body) { return parse_etcd_failure(400, body).text; };
+  const std::string bare = "the witness answered with status 400";
+  CHECK(text_of("CommonName of client will be ignored\nmore") ==
+        bare + ": CommonName of client will be ignored");
+  CHECK(text_of("<html>no</html>") == bare);
+  CHECK(text_of("\x1b[2Jno") == bare);
+  CHECK(text_of("") == bare);
+  CHECK(text_of(std::string(10000, 'x')).size() < 400);
+}
+
 TEST_CASE("a record comes back as it went, and only with its pair's key and name") {
   const WitnessRecord record = example();
   const std::string value = encode_witness_value(kPairKey, record);
