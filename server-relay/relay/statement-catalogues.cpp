@@ -43,9 +43,13 @@ asio::awaitable<Result<std::string>> read_version(ServiceConnection& server, con
   co_return version;
 }
 
-asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std::string database) {
+/// `known`: what was read before, which is given back where it still holds: most of what might have changed
+/// the catalogue (DO, CALL, several statements) has not.
+asio::awaitable<Loaded> read_statement_catalogue(ServiceConnection& server, std::string database,
+                                                 std::shared_ptr<const DatabaseFacts> known) {
   const Result<std::string> version = co_await read_version(server, database);
   if (!version) co_return Error{version.error()};
+  if (known != nullptr && known->version == *version) co_return *known;
   const Result<ServiceRows> functions =
       co_await server.query(database, kStatementFunctionsSql, {}, kLoadLimit, true);
   if (!functions) co_return Error{functions.error()};
@@ -142,6 +146,12 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
     return drops_;
   }
 
+  /// What was loaded last, in force or not.
+  std::shared_ptr<const DatabaseFacts> known() const {
+    const std::lock_guard lock(mutex_);
+    return known_;
+  }
+
   /// Since the last time that this was asked.
   bool was_used() { return used_.exchange(false, std::memory_order_relaxed); }
 
@@ -155,6 +165,7 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
       catalogue_ = loaded->catalogue;
       rewriting_ = loaded->rewriting;
       may_defer_ = loaded->may_defer;
+      known_ = std::make_shared<const DatabaseFacts>(*loaded);
       ++version_;
     }
     being_read_ = loading_;
@@ -167,6 +178,7 @@ class StatementCatalogues::Entry final : public SharedCatalogue {
   mutable std::mutex mutex_;
   std::shared_ptr<const StatementCatalogue> catalogue_;
   std::shared_ptr<const RewriteCatalogue> rewriting_;
+  std::shared_ptr<const DatabaseFacts> known_;
   std::uint64_t drops_ = 0;
   bool loading_ = false;
   std::chrono::steady_clock::time_point not_before_{};
@@ -187,11 +199,11 @@ SharedCatalogue& StatementCatalogues::of(const std::string& database) {
 void StatementCatalogues::load(const std::shared_ptr<State>& state, Entry& entry) {
   const std::uint64_t drops = entry.drops();
   const auto result = std::make_shared<Loaded>(Error{"not read"});
-  const auto read = [](std::shared_ptr<State> its, std::string of,
+  const auto read = [](std::shared_ptr<State> its, std::string of, std::shared_ptr<const DatabaseFacts> known,
                        std::shared_ptr<Loaded> into) -> asio::awaitable<void> {
-    *into = co_await read_statement_catalogue(its->server, std::move(of));
+    *into = co_await read_statement_catalogue(its->server, std::move(of), std::move(known));
   };
-  asio::co_spawn(state->executor, read(state, entry.database(), result),
+  asio::co_spawn(state->executor, read(state, entry.database(), entry.known(), result),
                  [state, &entry, drops, result](std::exception_ptr thrown) {
                    if (thrown) *result = Error{"an internal error"};
                    const bool again = entry.take(*result, drops);

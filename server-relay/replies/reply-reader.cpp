@@ -74,6 +74,29 @@ ReplyReader::ReplyReader(ReplyReader&&) noexcept = default;
 ReplyReader& ReplyReader::operator=(ReplyReader&&) noexcept = default;
 
 std::optional<Outcome> ReplyReader::on_piece(const MessagePiece& piece) {
+  if (!piece.whole()) {
+    if (piece.first) unfinished_ = {piece.type, piece.body_size, 0, 0};
+    unfinished_.here += std::uint32_t(piece.body.size());
+    if (piece.last) unfinished_ = {};
+  }
+  const std::optional<Outcome> outcome = read(piece);
+  const bool row = piece.type == 'D' || piece.type == 'd';
+  if (outcome && !outcome->fatal) {
+    progress_.add_outcome(outcome->kind == Outcome::Kind::ready);
+  } else if (!outcome && !row && piece.last && ReplyProgress::counts(piece.type)) {
+    progress_.add_message(std::uint64_t(piece.type));
+  }
+  return outcome;
+}
+
+std::optional<ReplyReader::Unfinished> ReplyReader::unfinished() const {
+  if (unfinished_.body_size == 0) return std::nullopt;
+  Unfinished so_far = unfinished_;
+  if (large_row_ != nullptr) so_far.digest = XXH3_64bits_digest(large_row_.get());
+  return so_far;
+}
+
+std::optional<Outcome> ReplyReader::read(const MessagePiece& piece) {
   switch (piece.type) {
     case 'D':
     case 'd':
@@ -130,6 +153,7 @@ void ReplyReader::add_row_piece(const MessagePiece& piece) {
 
 void ReplyReader::add_row(std::uint64_t digest) {
   ++rows_;
+  progress_.add_message(digest);
   row_digest_ = ordered_rows_ ? (row_digest_ ^ digest) * kMultiplier : row_digest_ + digest;
 }
 

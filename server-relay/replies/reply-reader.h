@@ -6,6 +6,7 @@
 
 #include "common/protocol/message-splitter.h"
 #include "server-relay/replies/outcome.h"
+#include "server-relay/replies/reply-progress.h"
 
 struct XXH3_state_s;
 
@@ -82,7 +83,22 @@ class ReplyReader {
   /// The outcome that this piece completes, if it does.
   std::optional<Outcome> on_piece(const MessagePiece& piece);
 
+  /// The place behind the last whole message. A FATAL ends the connection, not a command: it does not count.
+  const ReplyProgress& progress() const { return progress_; }
+  /// For a reader that begins in the middle.
+  void set_progress(const ReplyProgress& progress) { progress_ = progress; }
+
+  /// A message of which some pieces have come.
+  struct Unfinished {
+    char type = 0;
+    std::uint32_t body_size = 0;  ///< of the whole
+    std::uint32_t here = 0;       ///< bytes of the body that have come
+    std::uint64_t digest = 0;     ///< of these, for rows and COPY data
+  };
+  std::optional<Unfinished> unfinished() const;
+
  private:
+  std::optional<Outcome> read(const MessagePiece& piece);
   void add_row_piece(const MessagePiece& piece);
   void add_row(std::uint64_t digest);
   std::optional<Outcome> finish(Outcome::Kind kind, const MessagePiece& piece);
@@ -93,6 +109,8 @@ class ReplyReader {
   std::uint64_t rows_ = 0;
   std::uint64_t row_digest_ = 0;
   std::uint64_t column_digest_ = 0;
+  ReplyProgress progress_;
+  Unfinished unfinished_;  ///< body_size 0: there is none
   ErrorFields error_;
   ColumnDigest columns_;
   struct FreeState {

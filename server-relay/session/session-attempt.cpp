@@ -356,7 +356,7 @@ asio::awaitable<bool> Session::wait_for_foreseen(const Trial& trial) {
 asio::awaitable<std::vector<std::uint32_t>> Session::who_blocks() {
   std::vector<std::uint32_t> pids;
   for (int i = 0; i < 5 && pids.empty() && !units_.empty() && !ended(); ++i)
-    pids = co_await env_.services.blockers(master_key_.pid);
+    pids = co_await env_.services.blockers(master_->key.pid);
   co_return pids;
 }
 

@@ -136,9 +136,10 @@ asio::awaitable<bool> Session::pass_cancel_on(const CancelRequest& request) {
 /// Cancels what this session's own backend is doing; no unit begins before the server has closed the
 /// request's connection (hard point 21).
 asio::awaitable<void> Session::cancel_on_master() {
+  if (guest_) co_return;
   ++cancels_;
   Result<Stream> stream = co_await connect_stream(context_, env_.settings.own_postmaster(), kConnectLimit);
-  if (stream && !ended()) co_await send_cancel(*stream, master_key_);
+  if (stream && !ended()) co_await send_cancel(*stream, master_->key);
   --cancels_;
   request_event_.notify();
 }
@@ -147,7 +148,7 @@ asio::awaitable<void> Session::cancel_on_standby() {
   ++cancels_;
   Result<Stream> stream = co_await env_.legs.open(context_, LegKind::cancel, env_.thread.authority().epoch,
                                                   client_, kConnectLimit);
-  if (stream && !ended()) co_await send_cancel(*stream, standby_key_);
+  if (stream && !ended()) co_await send_cancel(*stream, standby_->key);
   --cancels_;
   request_event_.notify();
 }
@@ -168,8 +169,8 @@ asio::awaitable<bool> Session::login() {
     end_with_error(EndReason::master_unreachable, {pgtandem::Severity::fatal, "57P03", text}, text);
     co_return false;
   }
-  master_ = std::move(*master);
-  master_out_.send(as_bytes(startup_->raw), owner());
+  master_->stream = std::move(*master);
+  master_->out.send(as_bytes(startup_->raw), owner());
   const bool accepted = co_await login_at_master();
   if (!accepted) co_return false;
   const bool both = co_await finish_standby_login();
@@ -180,7 +181,7 @@ asio::awaitable<bool> Session::login() {
 /// is ready.
 asio::awaitable<bool> Session::login_at_master() {
   while (!ended()) {
-    std::optional<std::string> message = co_await read_message(master_, master_kept_);
+    std::optional<std::string> message = co_await read_message(master_->stream, master_->kept);
     if (ended()) co_return false;
     if (!message) {
       const std::string text = "pgtandem: the master's postmaster ended the connection during the login";
@@ -208,7 +209,7 @@ asio::awaitable<bool> Session::login_at_master() {
     }
     if (!was_accepted) standby_event_.notify();  // its proof may go now (hard point 27)
     if (type == 'K') {
-      if (const Result<BackendKey> key = parse_backend_key(body)) master_key_ = *key;
+      if (const Result<BackendKey> key = parse_backend_key(body)) master_->key = *key;
     }
     login_->held += *message;
     if (message->front() == 'S') note_parameter(as_bytes(*message).subspan(MessageSplitter::kHeaderSize));
@@ -229,7 +230,7 @@ asio::awaitable<bool> Session::pass_answer_on() {
   const Secret kept = Secret::take(*answer);
   const ByteSpan bytes = as_bytes(kept.reveal());
   login_->observer.from_frontend('p', bytes.subspan(MessageSplitter::kHeaderSize));
-  master_out_.send(bytes, owner());
+  master_->out.send(bytes, owner());
   co_return true;
 }
 
@@ -266,8 +267,8 @@ asio::awaitable<void> Session::login_at_standby() {
     fail(leg.error());
     co_return;
   }
-  standby_ = std::move(*leg);
-  standby_out_.send(as_bytes(startup_->raw), owner());
+  standby_->stream = std::move(*leg);
+  standby_->out.send(as_bytes(startup_->raw), owner());
   login_->standby.emplace(StandbyLogin::Options{user_, database_});
   bool credential_given = false;
   while (!ended() && standby_state_ == StandbyState::opening) {
@@ -287,7 +288,7 @@ asio::awaitable<void> Session::login_at_standby() {
       credential_given = true;
       step.emplace(login_->standby->credential(std::move(*credential)));
     } else {
-      const std::optional<std::string> message = co_await read_message(standby_, standby_kept_);
+      const std::optional<std::string> message = co_await read_message(standby_->stream, standby_->kept);
       if (ended() || standby_state_ != StandbyState::opening) co_return;
       if (!message) {
         fail("the standby's postmaster ended the connection during the login");
@@ -296,7 +297,7 @@ asio::awaitable<void> Session::login_at_standby() {
       const auto [type, body] = parts(*message);
       step.emplace(login_->standby->on_message(type, body));
     }
-    if (!step->send.empty()) standby_out_.send(as_bytes(step->send.reveal()), owner());
+    if (!step->send.empty()) standby_->out.send(as_bytes(step->send.reveal()), owner());
   }
   request_event_.notify();
 }
@@ -323,7 +324,7 @@ asio::awaitable<bool> Session::finish_standby_login() {
     const bool opened = login_->standby.has_value();
     if (opened && login_->standby->state() == State::ready) {
       standby_state_ = StandbyState::live;
-      if (login_->standby->backend_key()) standby_key_ = *login_->standby->backend_key();
+      if (login_->standby->backend_key()) standby_->key = *login_->standby->backend_key();
     } else if (opened && login_->standby->state() == State::refused) {
       refuse_for_standby();
     } else if (!login_->standby_failure.empty()) {
@@ -362,7 +363,8 @@ void Session::refuse_for_standby() {
 
 void Session::begin_streaming() {
   phase_ = Phase::streaming;
-  if (master_key_.pid != 0) env_.cancels.add(master_key_, weak_from_this());
+  frontends_key_ = master_->key;
+  if (frontends_key_.pid != 0) env_.cancels.add(frontends_key_, weak_from_this());
   front_out_.send(as_bytes(login_->held), owner());
   login_.reset();
   startup_.reset();

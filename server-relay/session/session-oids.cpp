@@ -32,6 +32,7 @@ class SessionOids::Mapper final : public ReplyMapper {
 void SessionOids::use(std::shared_ptr<const OidMap> map) {
   active_ = map != nullptr && !map->empty();
   rewriter_.use(map);
+  map_ = map;
   described_.clear();
   master_mapper_.reset();
   standby_mapper_.reset();
@@ -53,6 +54,32 @@ bool SessionOids::append_for_standby(const MessagePiece& piece, std::string& out
   if (unknown) done = rewriter_.rewrite(piece.wire, rewritten_, UnknownOids::keep);
   out.append(done == Rewriting::rewritten ? std::string_view(rewritten_) : as_text(piece.wire));
   return unknown;
+}
+
+/// RowDescription: count:Int16 { name:String table:Int32 attribute:Int16 type:Int32 size:Int16 modifier:Int32
+/// format:Int16 }*; ParameterDescription: count:Int16 { type:Int32 }* ("Message Formats").
+std::optional<std::string> SessionOids::for_frontend(const MessagePiece& piece) const {
+  constexpr std::size_t kBehindName = 18;
+  constexpr std::size_t kTypeBehindName = 6;
+  if (!active_ || !piece.whole() || (piece.type != 'T' && piece.type != 't')) return std::nullopt;
+  std::string out(as_text(piece.wire));
+  std::size_t at = MessageSplitter::kHeaderSize + 2;
+  while (at < out.size()) {
+    std::size_t type_at = at;
+    if (piece.type == 'T') {
+      const std::size_t name_end = out.find('\0', at);
+      if (name_end == std::string::npos) break;
+      type_at = name_end + 1 + kTypeBehindName;
+      at = name_end + 1 + kBehindName;
+    } else {
+      at += sizeof(Oid);
+    }
+    if (at > out.size()) break;
+    auto* const place = reinterpret_cast<std::byte*>(out.data()) + type_at;
+    const Oid masters = map_->translate(OidSide::standby, OidKind::type, load_u32(place));
+    if (masters != 0) store_u32(place, masters);
+  }
+  return out;
 }
 
 void SessionOids::on_master_reply(const MessagePiece& piece) {

@@ -39,6 +39,10 @@ class SessionOids {
   bool append_for_standby(const MessagePiece& piece, std::string& out);
   /// The master's ParameterDescription, in the order of the Describes.
   void on_master_reply(const MessagePiece& piece);
+  /// The standby's server has become the session's only one: its RowDescription and ParameterDescription as
+  /// the frontend knows the types, by the lost master's oids; nothing where the piece may go as it is. Oids
+  /// within binary values stay as they are.
+  std::optional<std::string> for_frontend(const MessagePiece& piece) const;
   /// The unit is over: Describes that an error skipped get no answer any more.
   void on_unit_end() { described_.clear(); }
 
@@ -46,6 +50,7 @@ class SessionOids {
   class Mapper;
 
   bool active_ = false;
+  std::shared_ptr<const OidMap> map_;
   StandbyRewriter rewriter_;
   std::unique_ptr<ReplyMapper> master_mapper_;
   std::unique_ptr<ReplyMapper> standby_mapper_;

@@ -82,7 +82,7 @@ void Session::own_unit_text(std::string_view sql, bool extended) {
 void Session::flush_own() {
   SerialState& s = *serial_;
   if (s.to_master.empty()) return;
-  master_out_.send(as_bytes(s.to_master), owner());
+  master_->out.send(as_bytes(s.to_master), owner());
   send_to_standby(as_bytes(s.to_standby));
   s.to_master.clear();
   s.to_standby.clear();
@@ -119,7 +119,7 @@ bool Session::take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer
     return false;
   }
   if (piece.type == 'D') {  // the transaction's time: nothing else in front of a unit has rows
-    if (&leg == &master_out_ && piece.whole()) {
+    if (&leg == &master_->out && piece.whole()) {
       keep_own_values(piece.body);
       if (!serial_->own_values.empty()) serial_->transaction_time = serial_->own_values[0].value_or("");
     }

@@ -36,48 +36,65 @@ void count_standby_wait(ThreadCounters& counters, std::chrono::steady_clock::dur
 }  // namespace
 
 asio::awaitable<void> Session::reply_loop() {
+  LegConnection& leg = *master_;
+  const auto counts = [this, &leg] { return !ended() && !succeeding_ && &leg == master_.get(); };
   bool gone = false;
-  while (!ended() && !gone) {
+  while (counts() && !gone) {
     const bool congested = front_out_.pending() > kHeldLimit || held_.size() > kHeldLimit;
     if (congested || master_ahead() > env_.settings.compare_window) {
       co_await reply_event_.wait();
       continue;
     }
-    gone = bool(co_await master_.readable());
-    if (ended()) co_return;
+    gone = bool(co_await leg.stream.readable());
+    if (!counts()) co_return;
     auto& scratch = env_.thread.scratch();
-    const std::size_t kept = master_kept_.size();
-    std::memcpy(scratch.data(), master_kept_.data(), kept);
-    const Stream::Transfer got = master_.try_read(std::span(scratch).subspan(kept));
+    const std::size_t kept = leg.kept.size();
+    std::memcpy(scratch.data(), leg.kept.data(), kept);
+    const Stream::Transfer got = leg.stream.try_read(std::span(scratch).subspan(kept));
     gone = gone || got.ended;
     ThreadCounters::add(env_.thread.counters().backend_bytes, got.bytes);
-    const ByteSpan rest = take_replies(ByteSpan(scratch).first(kept + got.bytes));
-    master_kept_.assign(as_text(rest));
-    if (master_splitter_.broken()) {
+    const ByteSpan rest = take_replies(ByteSpan(scratch).first(kept + got.bytes), leg.splitter);
+    leg.kept.assign(as_text(rest));
+    if (leg.splitter.broken()) {
       end_with_error(EndReason::nonsense_master,
                      {pgtandem::Severity::fatal, "08P01", "pgtandem: the master's server broke the protocol"},
                      "a message with an impossible length from the master's server");
     }
     if (front_out_.failed() && phase_ == Phase::streaming) on_frontend_gone(false);
   }
-  if (!ended()) co_await on_master_gone();
+  if (counts()) co_await on_master_gone();
 }
 
 /// Passes on what may go at once in as few writes as there are held places; returns an incomplete message's
 /// beginning.
-ByteSpan Session::take_replies(ByteSpan input) {
+ByteSpan Session::take_replies(ByteSpan input, MessageSplitter& splitter) {
   const std::byte* const begin = input.data();
   const std::byte* run_begin = begin;
   std::size_t run = 0;
-  while (std::optional<MessagePiece> piece = master_splitter_.next(input)) {
+  while (std::optional<MessagePiece> piece = splitter.next(input)) {
+    if (cut_off_ && guest_) {
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      const bool goes_on = is_behind_the_cut(*piece);
+      if (ended()) return input;
+      if (!goes_on) continue;
+    }
     Unit* const of = master_unit();
     if (of != nullptr && of->prefix.of_master != 0 &&
-        take_prefix_reply(of->prefix.of_master, of->prefix.extended, master_out_, *piece)) {
+        take_prefix_reply(of->prefix.of_master, of->prefix.extended, master_->out, *piece)) {
       front_out_.send(ByteSpan(run_begin, run), owner());
       run = 0;
       continue;
     }
     const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
+    std::optional<std::string> with_its_oids;
+    if (guest_ && oids_.active()) with_its_oids = oids_.for_frontend(*piece);
+    if (with_its_oids) {
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      piece->wire = as_bytes(*with_its_oids);
+      piece->body = piece->wire.subspan(MessageSplitter::kHeaderSize);
+    }
     if (oids_.active()) oids_.on_master_reply(*piece);
     if (piece->type == 'S' && piece->whole()) note_parameter(piece->body);
     const Unit::Role role = of != nullptr ? of->role : Unit::Role::frontend;
@@ -114,6 +131,10 @@ ByteSpan Session::take_replies(ByteSpan input) {
         continue;
       }
     }
+    if (with_its_oids) {
+      if (may_pass(*piece, outcome)) front_out_.send(piece->wire, owner());
+      continue;
+    }
     if (may_pass(*piece, outcome)) {
       if (run == 0) run_begin = piece->wire.data();
       run += piece->wire.size();
@@ -125,6 +146,7 @@ ByteSpan Session::take_replies(ByteSpan input) {
   }
   front_out_.send(ByteSpan(run_begin, run), owner());
   if (mirrored()) {
+    drop_ahead();
     handle_mismatches();
     finish_matched_units();
     standby_event_.notify();
@@ -265,24 +287,26 @@ void Session::decided(char status) {
 }
 
 asio::awaitable<void> Session::standby_loop() {
+  LegConnection& leg = *standby_;
   standby_progress_ = std::chrono::steady_clock::now();
   while (!ended() && standby_state_ == StandbyState::live) {
     if (standby_ahead() > env_.settings.compare_window) {
       co_await standby_event_.wait();
+      standby_progress_ = std::chrono::steady_clock::now();  // until now it was the relay that did not read
       continue;
     }
-    const bool failed = bool(co_await standby_.readable());
+    const bool failed = bool(co_await leg.stream.readable());
     if (ended() || standby_state_ != StandbyState::live) co_return;
     auto& scratch = env_.thread.scratch();
-    const std::size_t kept = standby_kept_.size();
-    std::memcpy(scratch.data(), standby_kept_.data(), kept);
-    const Stream::Transfer got = standby_.try_read(std::span(scratch).subspan(kept));
+    const std::size_t kept = leg.kept.size();
+    std::memcpy(scratch.data(), leg.kept.data(), kept);
+    const Stream::Transfer got = leg.stream.try_read(std::span(scratch).subspan(kept));
     ThreadCounters::add(env_.thread.counters().standby_bytes, got.bytes);
     const ByteSpan rest = take_standby_replies(ByteSpan(scratch).first(kept + got.bytes));
-    standby_kept_.assign(as_text(rest));
+    leg.kept.assign(as_text(rest));
     if (got.bytes != 0) standby_progress_ = std::chrono::steady_clock::now();
     if (ended() || standby_state_ != StandbyState::live) co_return;
-    if (standby_splitter_.broken()) standby_lost("the standby's server broke the protocol");
+    if (leg.splitter.broken()) standby_lost("the standby's server broke the protocol");
     if (failed || got.ended) {
       on_standby_gone();
       co_return;
@@ -291,16 +315,18 @@ asio::awaitable<void> Session::standby_loop() {
 }
 
 ByteSpan Session::take_standby_replies(ByteSpan input) {
-  while (std::optional<MessagePiece> piece = standby_splitter_.next(input)) {
+  while (std::optional<MessagePiece> piece = standby_->splitter.next(input)) {
     const std::uint64_t unit = matcher_.units(Leg::standby);
     const bool known = unit >= first_unit_ && unit < first_unit_ + units_.size();
     if (known) {
       SerialState::PrefixReplies& prefix = units_[std::size_t(unit - first_unit_)].prefix;
       if (prefix.of_standby != 0 &&
-          take_prefix_reply(prefix.of_standby, prefix.extended, standby_out_, *piece))
+          take_prefix_reply(prefix.of_standby, prefix.extended, standby_->out, *piece))
         continue;
     }
+    const ReplyProgress place = standby_reader_.progress();
     const std::optional<Outcome> outcome = standby_reader_.on_piece(*piece);
+    keep_ahead(place, *piece);
     if (known) {
       Unit& current = units_[std::size_t(unit - first_unit_)];
       current.standby_bytes += piece->wire.size();
@@ -314,13 +340,17 @@ ByteSpan Session::take_standby_replies(ByteSpan input) {
     } else {
       matcher_.push(Leg::standby, *outcome);
     }
+    if (succeeding_ && standby_reader_.progress() >= master_reader_.progress()) break;
   }
   handle_mismatches();
   if (ended()) return input;
   finish_matched_units();
   release();
   end_if_idle();
-  return input;
+  if (!succeeding_) return input;
+  MessageSplitter& splitter = standby_->splitter;
+  catch_up();
+  return guest_ && !ended() ? take_replies(input, splitter) : input;
 }
 
 void Session::note_standby_outcome(Unit& unit, const Outcome& outcome) {
@@ -404,19 +434,20 @@ void Session::handle_mismatch(Mismatch& mismatch) {
 /// R2: from here on nothing that waits is released until the authority says that the master goes on alone.
 void Session::standby_lost(const std::string& reason) {
   if (!mirrored() || standby_state_ == StandbyState::lost) return;
+  if (succeeding_) return end_unsucceeded("the master's server was lost, and then: " + reason);
   standby_state_ = StandbyState::lost;
-  standby_.close();
-  standby_out_.drop();
+  standby_->stream.close();
+  standby_->out.drop();
   if (env_.keeper != nullptr) env_.keeper->standby_failed(reason);
 }
 
 /// The authority says that the standby counts no longer.
 void Session::drop_standby() {
-  standby_.close();
-  standby_out_.drop();
+  standby_->stream.close();
+  standby_->out.drop();
   env_.thread.counters().open_writes.fetch_sub(std::int64_t(units_.size()), std::memory_order_relaxed);
   standby_state_ = StandbyState::none;
-  standby_key_ = BackendKey{};
+  standby_->key = BackendKey{};
   while (!units_.empty() && first_unit_ < master_units_) {
     units_.pop_front();
     ++first_unit_;
@@ -430,6 +461,7 @@ void Session::drop_standby() {
 /// pg_terminate_backend, the session's own time limits, a message that no server takes. What the master did
 /// meanwhile decides.
 void Session::on_standby_gone() {
+  if (succeeding_) return standby_lost("the other server ended the connection");
   const bool of_the_server = standby_fatal_ == "57P02" || standby_fatal_ == "57P03";
   if (standby_fatal_.empty() || of_the_server) {
     standby_lost("the standby ended the connection of session " + std::to_string(id_) +
@@ -497,10 +529,10 @@ std::uint64_t Session::standby_ahead() const {
 
 /// Hard point 6: the clock runs only while the master has finished the unit, or is a full window ahead.
 void Session::check_standby_clock(SteadyTime now) {
-  if (standby_state_ != StandbyState::live) return;
+  if (standby_state_ != StandbyState::live || succeeding_) return;
   const auto& settings = env_.settings;
-  if (standby_out_.written() != standby_written_seen_) {
-    standby_written_seen_ = standby_out_.written();
+  if (standby_->out.written() != standby_written_seen_) {
+    standby_written_seen_ = standby_->out.written();
     standby_progress_ = now;
   }
   const std::uint64_t lag = master_units_ - std::min(master_units_, matcher_.units(Leg::standby));
@@ -521,7 +553,7 @@ void Session::check_standby_clock(SteadyTime now) {
                  " ms after the master had finished a statement");
     return;
   }
-  const bool request_stuck = standby_out_.pending() > kHeldLimit && master_out_.pending() == 0;
+  const bool request_stuck = standby_->out.pending() > kHeldLimit && master_->out.pending() == 0;
   const bool window_full = master_ahead() > settings.compare_window;
   if ((request_stuck || window_full) && now - standby_progress_ > settings.standby_timeout) {
     standby_lost("the standby made no progress for standby_timeout while the master was a full window ahead");
@@ -543,10 +575,17 @@ asio::awaitable<void> Session::probe_then_judge() {
 /// The master's connection ended. What both servers may have done with the unit under way decides what
 /// follows: they must end equal, or the standby is not joined any more.
 asio::awaitable<void> Session::on_master_gone() {
+  const bool was_guest = guest_;
   const bool inside = tracker_.phase() != RequestTracker::Phase::between;
   const bool sent = tracker_.phase() == RequestTracker::Phase::sent;
-  const bool alive = co_await env_.services.probe_master();
-  if (ended()) co_return;
+  master_gone_ = true;
+  bool alive = true;
+  if (!guest_) alive = co_await env_.services.probe_master();
+  if (ended() || succeeding_ || guest_ != was_guest) co_return;
+  if (!alive && may_be_succeeded()) {
+    co_await await_successor();
+    if (ended() || succeeding_ || guest_) co_return;
+  }
   // Where the postmaster itself is lost, the keeper decides for all sessions: the standby has all that was
   // acknowledged.
   const bool both_have_it = inside && sent && mirrored();

@@ -54,14 +54,14 @@ asio::awaitable<void> Session::request_loop() {
 }
 
 bool Session::legs_are_congested() const {
-  return master_out_.pending() > kPendingLimit ||
-         (standby_state_ == StandbyState::live && standby_out_.pending() > kPendingLimit);
+  return master_->out.pending() > kPendingLimit ||
+         (standby_state_ == StandbyState::live && standby_->out.pending() > kPendingLimit);
 }
 
 bool Session::may_start_unit() {
   return oids_are_current() && env_.thread.may_release() && cancels_ == 0 &&
-         standby_state_ != StandbyState::lost && farewell_.empty() && !standby_ended_alone_ &&
-         !(end_when_idle_ && status_ == 'I') && units_.size() < kMaxLaggingUnits;
+         standby_state_ != StandbyState::lost && farewell_.empty() && !master_gone_ && !succeeding_ &&
+         !standby_ended_alone_ && !(end_when_idle_ && status_ == 'I') && units_.size() < kMaxLaggingUnits;
 }
 
 /// Sends what may go and returns the rest: an incomplete message, or everything from a unit on that has to
@@ -133,8 +133,9 @@ void Session::push_unit(Unit::Role role) {
 void Session::send_to_legs(ByteSpan run) {
   if (run.empty()) return;
   if (serial_ != nullptr && !serial_->to_master.empty()) {  // behind its prefix, in one write
-    serial_->to_master.append(as_text(run));
-    serial_->to_standby.append(oids_.active() ? std::string_view(for_standby_) : as_text(run));
+    const std::string_view mapped = oids_.active() ? std::string_view(for_standby_) : as_text(run);
+    serial_->to_master.append(guest_ ? mapped : as_text(run));
+    serial_->to_standby.append(mapped);
     for_standby_.clear();
     flush_own();
     return;
@@ -142,7 +143,7 @@ void Session::send_to_legs(ByteSpan run) {
   if (serial_ != nullptr && serial_->spooling && serial_->copy_begun) {
     serial_->spooled.append(as_text(run));
   } else {
-    master_out_.send(run, owner());
+    master_->out.send(guest_ && oids_.active() ? as_bytes(for_standby_) : run, owner());
   }
   send_to_standby(oids_.active() ? as_bytes(for_standby_) : run);
   for_standby_.clear();
@@ -154,8 +155,8 @@ void Session::send_to_standby(ByteSpan run) {
     defer(run);
     return;
   }
-  if (standby_out_.pending() == 0) standby_progress_ = std::chrono::steady_clock::now();
-  standby_out_.send(run, owner());
+  if (standby_->out.pending() == 0) standby_progress_ = std::chrono::steady_clock::now();
+  standby_->out.send(run, owner());
 }
 
 bool Session::oids_are_current() {
@@ -175,8 +176,8 @@ asio::awaitable<void> Session::read_oids() {
   reading_oids_ = false;
   oids_.use(std::move(map));
   request_splitter_.set_whole_limit(oids_.request_limit());
-  master_splitter_.set_whole_limit(oids_.reply_limit());
-  standby_splitter_.set_whole_limit(oids_.reply_limit());
+  master_->splitter.set_whole_limit(oids_.reply_limit());
+  standby_->splitter.set_whole_limit(oids_.reply_limit());
   master_reader_.set_mapper(oids_.mapper(OidSide::master));
   standby_reader_.set_mapper(oids_.mapper(OidSide::standby));
   request_event_.notify();

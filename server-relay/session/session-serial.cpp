@@ -40,7 +40,7 @@ void Session::begin_serial() {
   if (!mirrored() || env_.settings.discipline_of(database_, user_) != Discipline::serial) return;
   serial_ = std::make_unique<SerialState>(context_, env_.services.gates().of(database_),
                                           env_.statements_of(database_), dialect_);
-  env_.services.gates().add_backends(id_, master_key_.pid, standby_key_.pid);
+  env_.services.gates().add_backends(id_, master_->key.pid, standby_->key.pid);
 }
 
 /// The session ends: nobody may wait for it any more.
@@ -51,7 +51,7 @@ void Session::leave_serial() {
   if (serial_->reading) serial_->order.gate.leave_read();
   serial_->reading = false;
   serial_->order.waits.unpark(id_);
-  env_.services.gates().remove_backends(id_, master_key_.pid, standby_key_.pid);
+  env_.services.gates().remove_backends(id_, master_->key.pid, standby_->key.pid);
   freed_locks();
   serial_->event.notify();
 }
@@ -174,7 +174,7 @@ asio::awaitable<void> Session::end_spooling() {
   s.spooling = false;
   s.watching = true;
   spawn(&Session::watch_alone);
-  master_out_.send(as_bytes(s.spooled), owner());
+  master_->out.send(as_bytes(s.spooled), owner());
   s.spooled = std::string();
 }
 
@@ -486,7 +486,7 @@ void Session::flush_deferred() {
   SerialState& s = *serial_;
   standby_progress_ = std::chrono::steady_clock::now();
   if (standby_state_ == StandbyState::live && !s.deferred.empty())
-    standby_out_.send(as_bytes(s.deferred), owner());
+    standby_->out.send(as_bytes(s.deferred), owner());
   s.deferred = std::string();
 }
 
@@ -525,13 +525,13 @@ asio::awaitable<void> Session::watch_alone() {
     std::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (ended() || !serial_->watching) co_return;
-    const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_key_.pid);
+    const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_->key.pid);
     if (ended() || !serial_->watching || pids.empty()) continue;
     const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
     bool stuck = serial_->order.gate.waiting_without_end(sessions) != 0;
     for (const std::uint64_t session : sessions) stuck = stuck || serial_->order.waits.is_parked(session);
     if (stuck) {
-      const bool clean = co_await env_.services.in_first_transaction(master_key_.pid);
+      const bool clean = co_await env_.services.in_first_transaction(master_->key.pid);
       if (ended() || !serial_->watching) continue;
       serial_->victim_clean = clean;
       serial_->victim = true;

@@ -21,14 +21,12 @@ Session::Session(SessionEnvironment& environment, Stream frontend, std::string c
       id_(next_session_id.fetch_add(1)),
       client_(std::move(client)),
       front_(std::move(frontend)),
-      master_(context_),
-      standby_(context_),
       request_event_(context_),
       reply_event_(context_),
       standby_event_(context_),
       front_out_(front_, reply_event_),
-      master_out_(master_, request_event_),
-      standby_out_(standby_, request_event_),
+      master_(std::make_unique<LegConnection>(context_, request_event_)),
+      standby_(std::make_unique<LegConnection>(context_, request_event_)),
       login_(std::make_unique<Login>()),
       rule_(env_.settings.ack == Ack::master),
       master_reader_(env_.settings.compare_rows == CompareRows::ordered),
@@ -41,7 +39,7 @@ Session::Session(SessionEnvironment& environment, Stream frontend, std::string c
 }
 
 Session::~Session() {
-  if (master_key_.pid != 0) env_.cancels.remove(master_key_);
+  if (frontends_key_.pid != 0) env_.cancels.remove(frontends_key_);
   for (std::size_t i = 0; mirrored() && i < units_.size(); ++i)
     env_.thread.counters().open_writes.fetch_sub(1);
   env_.thread.remove(this);
@@ -88,12 +86,12 @@ void Session::end(EndReason reason, const std::string& detail, const std::string
 /// Between units the legs are told; inside one the backends see the end of the stream and roll back.
 void Session::close_legs() {
   if (tracker_.phase() == RequestTracker::Phase::between) {
-    if (master_.is_open()) master_out_.send(as_bytes(kTerminate), owner());
-    if (standby_.is_open() && standby_state_ == StandbyState::live)
-      standby_out_.send(as_bytes(kTerminate), owner());
+    if (master_->stream.is_open()) master_->out.send(as_bytes(kTerminate), owner());
+    if (standby_->stream.is_open() && standby_state_ == StandbyState::live)
+      standby_->out.send(as_bytes(kTerminate), owner());
   }
-  master_.close();
-  standby_.close();
+  master_->stream.close();
+  standby_->stream.close();
 }
 
 void Session::log_end(const std::string& detail) {
@@ -141,7 +139,12 @@ void Session::end_for_operator(SessionEnd how, const std::string& message) {
 
 void Session::on_authority() {
   const Authority& authority = env_.thread.authority();
-  if (!authority.mirrored && mirrored()) drop_standby();
+  if (authority.guests && !guest_ && !succeeding_) {
+    begin_succession();
+  } else if (!authority.mirrored && mirrored() && !succeeding_) {
+    drop_standby();
+  }
+  if (master_gone_) note_authority();
   if (phase_ == Phase::streaming) {
     release();
     end_if_idle();
@@ -157,6 +160,7 @@ void Session::on_tick(SteadyTime now) {
                    "not logged in within login_timeout");
   }
   if (phase_ == Phase::streaming || phase_ == Phase::draining) check_standby_clock(now);
+  if (master_gone_) reply_event_.notify();  // which waits no longer than it may
   if (phase_ == Phase::streaming && serial_ != nullptr) {
     check_slow_write(now);
     check_client_stall(now);
@@ -174,7 +178,8 @@ void Session::hold_units(std::function<void(Keys)> go) {
     }
     // A COMMIT that is on its way to both servers is not cancelled on one of them.
     const bool ending = self->serial_ != nullptr && self->serial_->inside == SerialState::Inside::end;
-    go({ending ? BackendKey{} : self->master_key_, both ? self->standby_key_ : BackendKey{}});
+    if (self->guest_) return go({BackendKey{}, self->master_->key});
+    go({ending ? BackendKey{} : self->master_->key, both ? self->standby_->key : BackendKey{}});
   });
 }
 

@@ -11,6 +11,7 @@
 ///   session-commit.cpp    how those end: checks before a COMMIT, the relay's own COMMIT, what is delivered
 ///   session-own-units.cpp statements of the relay's own in the legs
 ///   session-rewrite.cpp   what depends on the server is computed once
+///   session-succession.cpp  the master's server is lost: the session goes on with the standby's
 #pragma once
 #include <atomic>
 #include <memory>
@@ -26,9 +27,11 @@
 #include "common/protocol/startup-negotiation.h"
 #include "server-relay/replies/matcher.h"
 #include "server-relay/replies/reply-reader.h"
+#include "server-relay/session/ahead-replies.h"
 #include "server-relay/session/cancel-registry.h"
 #include "server-relay/session/end-reason.h"
 #include "server-relay/session/held-output.h"
+#include "server-relay/session/leg-connection.h"
 #include "server-relay/session/out-buffer.h"
 #include "server-relay/session/release-rule.h"
 #include "server-relay/session/request-tracker.h"
@@ -255,7 +258,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   // session-replies.cpp
   asio::awaitable<void> reply_loop();
   asio::awaitable<void> standby_loop();
-  ByteSpan take_replies(ByteSpan input);
+  ByteSpan take_replies(ByteSpan input, MessageSplitter& splitter);
   ByteSpan take_standby_replies(ByteSpan input);
   /// Holds the piece, or says that it may go at once.
   bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome);
@@ -281,6 +284,19 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<bool> standby_settles();
   void on_standby_gone();
   void end_as_the_standby_did();
+  // session-succession.cpp
+  bool may_be_succeeded() const;
+  asio::awaitable<void> await_successor();
+  void begin_succession();
+  void catch_up();
+  void succeed();
+  void note_authority();
+  bool is_behind_the_cut(MessagePiece& piece);
+  void end_unsucceeded(const std::string& why, std::string_view sqlstate = "57P01");
+  AheadReplies::Reading standbys_reading() const;
+  void keep_ahead(const ReplyProgress& place, const MessagePiece& piece);
+  void drop_ahead();
+
   std::uint64_t master_ahead() const;
   std::uint64_t standby_ahead() const;
   void check_standby_clock(SteadyTime now);
@@ -296,10 +312,11 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   EndReason end_reason_ = EndReason::running;
   EndReason drain_reason_ = EndReason::left;
 
-  Stream front_, master_, standby_;
+  Stream front_;
   Wakeup request_event_, reply_event_, standby_event_;
-  OutBuffer front_out_, master_out_, standby_out_;
-  std::string front_kept_, master_kept_, standby_kept_;  ///< what a splitter left, or what had to wait
+  OutBuffer front_out_;
+  std::unique_ptr<LegConnection> master_, standby_;
+  std::string front_kept_;  ///< what a splitter left, or what had to wait
 
   /// Only until streaming begins.
   struct Login {
@@ -314,9 +331,9 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::unique_ptr<Login> login_;
   std::optional<StartupMessage> startup_;
   std::string user_, database_, application_;
-  BackendKey master_key_, standby_key_;
+  BackendKey frontends_key_;  ///< the one that the frontend was given
 
-  MessageSplitter request_splitter_, master_splitter_, standby_splitter_;
+  MessageSplitter request_splitter_;
   RequestTracker tracker_;
   ReleaseRule rule_;
   ReplyReader master_reader_, standby_reader_;
@@ -349,6 +366,15 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool reading_oids_ = false;
   bool oids_changed_ = false;  ///< a tag of the running transaction may have changed them
   std::string for_standby_;    ///< requests as the standby gets them, while they are being collected
+  // The succession (session-succession.cpp).
+  AheadReplies ahead_;
+  bool master_gone_ = false;  ///< its connection ended: what that means is being judged
+  bool no_successor_ = false;
+  bool succeeding_ = false;  ///< the standby has still to come to the place where the master was lost
+  bool guest_ = false;       ///< its server is the other node's
+  std::optional<ReplyReader::Unfinished> cut_off_;  ///< a row that the lost master had sent in part
+  std::optional<ReplyReader> cut_reader_;           ///< of the other server's row, up to there
+
   bool probing_ = false;
   SteadyTime
       extended_until_{};  ///< the standby's server answered a probe: its clock ends here (hard point 6)
