@@ -50,6 +50,7 @@ void Session::begin_succession() {
   if (cut_off_ && cut_off_->type != 'D' && cut_off_->type != 'd')
     return end_unsucceeded("the master's server was lost inside a message to the client");
   succeeding_ = true;
+  master_gone_ = false;
   farewell_.clear();
   master_->stream.close();
   master_->out.drop();
@@ -136,6 +137,7 @@ bool Session::is_behind_the_cut(MessagePiece& piece) {
 
 void Session::end_unsucceeded(const std::string& why, std::string_view sqlstate) {
   const std::string text = "pgtandem: " + why;
+  if (cut_off_) return end(EndReason::master_ended, text, {});  // in the middle of a message to the frontend
   end_with_error(EndReason::master_ended, {pgtandem::Severity::fatal, sqlstate, text}, text);
 }
 
@@ -151,7 +153,9 @@ void Session::keep_ahead(const ReplyProgress& place, const MessagePiece& piece) 
 /// The master has come further.
 void Session::drop_ahead() {
   if (ahead_.empty()) return;
-  if (standby_reader_.progress() <= master_reader_.progress()) {
+  const auto order = standby_reader_.progress() <=> master_reader_.progress();
+  // At the same place it may still be within a row of which the master has sent less.
+  if (order < 0 || (order == 0 && !standby_reader_.unfinished())) {
     ahead_.clear();
   } else {
     ahead_.master_is_at(master_reader_.progress(), standbys_reading());
