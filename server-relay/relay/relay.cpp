@@ -162,7 +162,7 @@ void Relay::on_frontend(IoThread& thread, Stream stream, std::string client) {
         {pgtandem::Severity::fatal, "53300", "pgtandem: sorry, too many clients already (max_sessions)"});
     (void)stream.try_write(as_bytes(farewell));
     stream.close();
-  } else if (thread.authority().service == Service::pass_on) {
+  } else if (thread.authority().service == Service::pass_on && !thread.authority().guests) {
     std::make_shared<PassOnSession>(environment_of_thread, std::move(stream), std::move(client))->start();
   } else if (settings_.protocol == Protocol::raw) {
     std::make_shared<RawSession>(environment_of_thread, std::move(stream), std::move(client))->start();

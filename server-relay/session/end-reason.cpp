@@ -8,6 +8,8 @@ std::string_view to_string(EndReason reason) {
       return "running";
     case EndReason::left:
       return "left";
+    case EndReason::handed_on:
+      return "handed-on";
     case EndReason::lost_frontend:
       return "lost-frontend";
     case EndReason::nonsense_frontend:
@@ -41,7 +43,8 @@ std::string_view to_string(EndReason reason) {
 }
 
 bool is_ordinary(EndReason reason) {
-  return reason == EndReason::left || reason == EndReason::running || reason == EndReason::login_refused;
+  return reason == EndReason::left || reason == EndReason::handed_on || reason == EndReason::running ||
+         reason == EndReason::login_refused;
 }
 
 }  // namespace pgtandem

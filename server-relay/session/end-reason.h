@@ -7,6 +7,7 @@ namespace pgtandem {
 enum class EndReason {
   running,
   left,               ///< Terminate, or the end of the stream between units
+  handed_on,          ///< to the other relay, before its login
   lost_frontend,      ///< the frontend's connection failed, or ended inside a unit
   nonsense_frontend,  ///< the frontend broke the protocol
   nonsense_master,    ///< the master's server broke the protocol

@@ -15,8 +15,12 @@ constexpr auto kConnectLimit = 5s;
 
 }  // namespace
 
-PassOnSession::PassOnSession(SessionEnvironment& environment, Stream frontend, std::string client)
-    : env_(environment), client_(std::move(client)), front_(std::make_shared<Stream>(std::move(frontend))) {
+PassOnSession::PassOnSession(SessionEnvironment& environment, Stream frontend, std::string client,
+                             std::string first)
+    : env_(environment),
+      client_(std::move(client)),
+      first_(std::move(first)),
+      front_(std::make_shared<Stream>(std::move(frontend))) {
   env_.thread.add(this);
   env_.thread.begin_serving(this);
   ThreadCounters::add(env_.thread.counters().sessions_total);
@@ -44,13 +48,17 @@ asio::awaitable<void> PassOnSession::run() {
     ThreadCounters::add(env_.thread.counters().sessions_refused);
     log::warning("session-ended", {{"reason", "not-serving"}, {"client", client_}, {"detail", text}});
     const std::string farewell = build_error_response({pgtandem::Severity::fatal, "57P03", text});
-    (void)co_await front_->readable();  // a startup packet: closing with it unread would reset the connection
+    if (first_.empty())
+      (void)co_await front_
+          ->readable();  // a startup packet: closing with it unread would reset the connection
     (void)front_->try_read(env_.thread.scratch());
     (void)front_->try_write(as_bytes(farewell));
     front_->close();
     co_return;
   }
   active_ = std::make_shared<Stream>(std::move(*active));
+  if (!first_.empty()) (void)co_await write_all(*active_, as_bytes(first_));
+  if (ended_) co_return;
   const PumpCounts counts = co_await pump_both_ways(env_.thread.context(), front_, active_);
   ThreadCounters::add(env_.thread.counters().frontend_bytes, counts.forth);
   ThreadCounters::add(env_.thread.counters().backend_bytes, counts.back);

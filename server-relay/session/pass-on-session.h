@@ -1,5 +1,8 @@
 /// A frontend of the standby's host: its bytes go to the active relay as they are, and back. Owned by its
 /// coroutine.
+///
+/// While this relay has guests (hard point 10), and where a frontend waited for a new master, a Session has
+/// read the startup packet before: it may have been a cancel request for a session that is here.
 #pragma once
 #include <memory>
 
@@ -10,7 +13,8 @@ namespace pgtandem {
 
 class PassOnSession final : public SessionBase, public std::enable_shared_from_this<PassOnSession> {
  public:
-  PassOnSession(SessionEnvironment& environment, Stream frontend, std::string client);
+  /// `first` goes in front of what comes from the frontend.
+  PassOnSession(SessionEnvironment& environment, Stream frontend, std::string client, std::string first = {});
   ~PassOnSession() override;
   void start();
 
@@ -23,6 +27,7 @@ class PassOnSession final : public SessionBase, public std::enable_shared_from_t
 
   SessionEnvironment& env_;
   std::string client_;
+  std::string first_;
   std::shared_ptr<Stream> front_;
   std::shared_ptr<Stream> active_;
   bool ended_ = false;

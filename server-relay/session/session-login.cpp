@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/protocol/messages.h"
 #include "server-relay/relay/access-list.h"
+#include "server-relay/session/pass-on-session.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -94,11 +95,12 @@ asio::awaitable<bool> Session::wait_for_service() {
   while (!ended()) {
     const Authority& authority = env_.thread.authority();
     if (authority.service == Service::serve) co_return true;
+    if (authority.service == Service::pass_on) {
+      hand_on();
+      break;
+    }
     if (authority.service != Service::wait) {
-      const std::string text =
-          "pgtandem: " + (authority.service == Service::refuse
-                              ? authority.refusal
-                              : std::string("the master has just changed; connect again"));
+      const std::string text = "pgtandem: " + authority.refusal;
       end_with_error(EndReason::not_serving, {pgtandem::Severity::fatal, "57P03", text}, text);
       break;
     }
@@ -106,6 +108,16 @@ asio::awaitable<bool> Session::wait_for_service() {
     co_await request_event_.wait();
   }
   co_return false;
+}
+
+/// The other node is master: its relay gets the frontend as if this one had seen nothing of it.
+void Session::hand_on() {
+  const auto passed = std::make_shared<PassOnSession>(env_, std::move(front_), client_,
+                                                      std::string(startup_->raw) + front_kept_);
+  front_ = Stream(context_);
+  front_kept_.clear();
+  end(EndReason::handed_on, {}, {});
+  passed->start();
 }
 
 /// To both servers at once, each with its own key. The session's next unit waits until both have closed these

@@ -101,6 +101,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> run();
   asio::awaitable<bool> negotiate();
   asio::awaitable<bool> wait_for_service();
+  void hand_on();
   asio::awaitable<bool> pass_cancel_on(const CancelRequest& request);
   asio::awaitable<void> cancel_on_master();
   asio::awaitable<void> cancel_on_standby();

@@ -17,7 +17,7 @@ def lose(postgres, how):
     if how == "stop":
         postgres.stop()
     elif how == "immediate":
-        postgres.signal(signal.SIGQUIT)
+        postgres.stop(with_signal=signal.SIGQUIT)
     else:
         getattr(postgres, how)()
 
@@ -199,7 +199,7 @@ def test_one_backend_that_is_ended_ends_its_session_alone(own_pair):
         other.execute("BEGIN")
         pid = one.execute("SELECT pg_backend_pid()").fetchone()[0]
         own_pair.a.postgres.sql(f"SELECT pg_terminate_backend({pid})")
-        with pytest.raises(psycopg.errors.AdminShutdown):
+        with pytest.raises(psycopg.OperationalError, match="administrator command"):
             for _ in range(100):
                 one.execute("SELECT 1")
         assert other.execute("SELECT 1").fetchone() == (1,)
@@ -214,7 +214,7 @@ def test_an_open_serializable_transaction_is_to_be_tried_again(own_pair):
         session.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
         session.execute("SELECT count(*) FROM pg_class")
         own_pair.a.postgres.kill()
-        with pytest.raises(psycopg.errors.SerializationFailure):
+        with pytest.raises(psycopg.OperationalError, match="SERIALIZABLE transaction; try it again"):
             for _ in range(1000):
                 session.execute("SELECT 1")
 
