@@ -86,6 +86,11 @@ ByteSpan Session::take_replies(ByteSpan input, MessageSplitter& splitter) {
       run = 0;
       continue;
     }
+    if (is_goodbye(*piece)) {
+      front_out_.send(ByteSpan(run_begin, run), owner());
+      run = 0;
+      continue;
+    }
     const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
     std::optional<std::string> with_its_oids;
     if (guest_ && oids_.active()) with_its_oids = oids_.for_frontend(*piece);

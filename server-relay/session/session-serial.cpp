@@ -360,7 +360,7 @@ void Session::leave_gate() {
   s.in_shared = false;
   if (s.inside == SerialState::Inside::outside) return;
   // Whoever comes next must not rely on what this one has changed.
-  if (s.catalogue_changed && s.inside != SerialState::Inside::write)
+  if (s.catalogue_changed && !guest_ && s.inside != SerialState::Inside::write)
     env_.services.catalogue_changed(database_);
   s.inside = SerialState::Inside::outside;
   s.order.gate.leave(id_);
@@ -451,8 +451,8 @@ void Session::on_client_unit(char status, bool failed) {
     s.open_savepoints = s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::of_client;
     s.planner.on_transaction_end();
-    if (s.catalogue_changed) env_.services.catalogue_changed(database_);
-    s.catalogue_changed = false;
+    if (s.catalogue_changed && !guest_) env_.services.catalogue_changed(database_);
+    s.catalogue_changed = guest_;
   } else if (failed || status == 'E') {
     s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;

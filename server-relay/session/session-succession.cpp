@@ -13,6 +13,7 @@
 #include <asio/post.hpp>
 
 #include "common/base/log.h"
+#include "common/protocol/error-response.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -86,6 +87,7 @@ void Session::succeed() {
   SerialState* const s = serial_.get();
   if (s != nullptr) {
     env_.services.gates().remove_backends(id_, master_->key.pid, standby_->key.pid);
+    s->catalogue_changed = true;  // the catalogue that is kept here is the lost server's
     s->prefix.to_master = std::move(s->prefix.to_standby);
     s->prefix.to_standby.clear();
     s->to_master = std::move(s->to_standby);
@@ -133,6 +135,14 @@ bool Session::is_behind_the_cut(MessagePiece& piece) {
   cut_off_.reset();
   cut_reader_.reset();
   return true;
+}
+
+/// A server that is shut down at once says goodbye by a warning ("Error Codes", class 57). If the session
+/// goes on there is nothing to warn of, and if not its own error comes.
+bool Session::is_goodbye(const MessagePiece& piece) const {
+  if (piece.type != 'N' || !piece.whole() || !may_be_succeeded()) return false;
+  const Result<ServerError> notice = parse_error_response(piece.body);
+  return notice && (notice->sqlstate == "57P01" || notice->sqlstate == "57P02");
 }
 
 void Session::end_unsucceeded(const std::string& why, std::string_view sqlstate) {

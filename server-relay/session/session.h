@@ -293,6 +293,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void succeed();
   void note_authority();
   bool is_behind_the_cut(MessagePiece& piece);
+  bool is_goodbye(const MessagePiece& piece) const;
   void end_unsucceeded(const std::string& why, std::string_view sqlstate = "57P01");
   AheadReplies::Reading standbys_reading() const;
   void keep_ahead(const ReplyProgress& place, const MessagePiece& piece);

@@ -15,7 +15,7 @@ void DatabaseStatements::refresh() {
 
 std::shared_ptr<const Statement> DatabaseStatements::classify(std::string_view text, bool unproven,
                                                               TextDialect dialect) {
-  refresh();
+  if (!unproven) refresh();
   return cache_.classify(text, unproven ? nullptr : catalogue_, dialect);
 }
 

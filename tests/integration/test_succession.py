@@ -7,8 +7,10 @@ import time
 import psycopg
 import pytest
 
-from harness import Recorder, same, wait_until, wire
+from harness import Recorder, random_load, wait_until, wire
+from harness.load import Load
 from harness.recorder import TABLE
+from harness.worlds import World
 
 LOSSES = ("kill", "stop", "immediate", "freeze")
 
@@ -105,7 +107,7 @@ def test_a_lost_master_server_ends_no_session(own_pair, how):
 @pytest.mark.parametrize("width", (20, 5000, 1500000))
 def test_a_result_goes_on_where_it_was(own_pair, protocol, width):
     """A reader in the middle of a long result gets each row once, in order, cut inside of a row or not."""
-    count = 40_000_000 // width
+    count = max(8_000_000 // width, 24)
     sql = f"SELECT g, repeat(md5(g::text), {width} / 32 + 1) FROM generate_series(1, {count}) g"
     with wire.Wire(own_pair.a.relay.port) as line:
         line.login()
@@ -145,12 +147,12 @@ def test_a_copy_goes_on(own_pair):
 
 def test_a_copy_out_goes_on(own_pair):
     with psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as session:
-        with session.cursor().copy("COPY (SELECT g FROM generate_series(1, 2000000) g) TO STDOUT") as copy:
+        with session.cursor().copy("COPY (SELECT g FROM generate_series(1, 400000) g) TO STDOUT") as copy:
             for n, row in enumerate(copy.rows(), 1):
                 assert row == (str(n),)
-                if n == 500000:
+                if n == 100000:
                     own_pair.a.postgres.kill()
-        assert n == 2000000
+        assert n == 400000
 
 
 def test_a_statement_that_runs_goes_on(own_pair):
@@ -246,3 +248,27 @@ def test_user_defined_types_keep_their_oids(own_pair):
         cursor = session.execute("SELECT m FROM moods")
         assert cursor.description[0].type_code == before
         assert cursor.fetchall() == [("happy",)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ("kill", "immediate", "freeze"))
+def test_random_transactions_outlive_the_master(own_pair, how, seed):
+    """Sixteen sessions of random transactions, in whatever they are when the server is lost: no reply is wrong."""
+    print(f"seed {seed}: repeat with --seed {seed}")
+    world = World("pair", own_pair.a.postgres, own_pair.b.postgres, own_pair.a.relay.port, own_pair.a.relay)
+    world.reset(random_load.SETUP)
+    load = Load(world.conninfo(), random_load.step, count=16, seconds=8, seed=seed, allowed=random_load.ALLOWED, patience=30)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load.run)
+        wait_until(lambda: own_pair.a.relay.status()["traffic"]["units"] > 2000 or running.done(), 30, "the load to run")
+        lose(own_pair.a.postgres, how)
+        own_pair.b.relay.wait_state("ALONE")
+        running.result(60)
+    assert not load.hangs
+    # Of these the design says so (hard point 5).
+    wrong = [one for one in load.wrong if "SERIALIZABLE transaction; try it again" not in one]
+    assert not wrong, wrong[:5]
+    orphans = "SELECT count(*) FROM items WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = order_id)"
+    assert own_pair.b.postgres.value(orphans) == 0
+    if how == "freeze":
+        own_pair.a.postgres.thaw()
