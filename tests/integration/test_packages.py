@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from harness import free_port, wait_until
+from harness.booted_system import BootedSystem
 from harness.clean_root import CleanRoot
 from harness.notify import ended_at_last
 from harness.places import REPOSITORY, build_folder, run
@@ -79,13 +80,16 @@ def test_lintian_finds_no_fault(packages):
 
 
 # In a clean system.
+def dependencies(packages) -> list:
+    return sorted({re.split(r"[ (|]", part.strip())[0] for package in packages.values()
+                   for part in control(package)["Depends"].split(",")})
+
+
 @pytest.fixture
 def root(packages):
     if os.geteuid() != 0:
         pytest.skip("a clean root needs root")
-    dependencies = {re.split(r"[ (|]", part.strip())[0] for package in packages.values()
-                    for part in control(package)["Depends"].split(",")}
-    with CleanRoot(sorted(dependencies)) as made:
+    with CleanRoot(dependencies(packages)) as made:
         yield made
 
 
@@ -218,3 +222,136 @@ def test_a_purge_leaves_nothing(packages, root, order):
     assert root.files() - before[0] == set() and before[0] - root.files() == set()
     assert root.users() == before[1]
     assert all(status(root, name) in ("", "un") for name in NAMES)
+
+
+# Under a systemd of its own.
+SETTINGS = """
+master = "127.0.0.1:5433"
+state_dir = "/var/lib/pgtandem"
+max_sessions = 100
+[listen]
+frontends = ["127.0.0.1:5432"]
+unix_socket_dir = "/var/run/postgresql"
+[service]
+user = "pgtandem"
+passfile = "/etc/pgtandem/passfile"
+[forwarder]
+listen = ["127.0.0.1:6432"]
+relays = ["127.0.0.1:5432/8432"]
+"""
+RELAY, FORWARDER = (f"{name}.service" for name in NAMES)
+
+
+@pytest.fixture(scope="module")
+def system(packages):
+    """A booted system with a PostgreSQL server on port 5433, and the packages installed and configured. One for all
+    tests: each leaves it serving, but the last."""
+    if os.geteuid() != 0:
+        pytest.skip("booting a system needs root")
+    with BootedSystem(dependencies(packages), ["postgresql-15"]) as made:
+        made.shell("pg_conftool 15 main set port 5433; systemctl restart postgresql@15-main; "
+                   "runuser -u postgres -- psql -p 5433 -c \"CREATE ROLE pgtandem SUPERUSER LOGIN PASSWORD 'x'\"")
+        made.install(*packages.values())
+        for unit in (RELAY, FORWARDER):  # not configured, and so not failed
+            assert made.show(unit, "ActiveState") == "inactive" and made.show(unit, "Result") == "success"
+        made.at("/etc/pgtandem/pgtandem.toml").write_text(SETTINGS)
+        made.shell("install -o pgtandem -m 600 /dev/null /etc/pgtandem/passfile; "
+                   "echo '*:*:*:pgtandem:x' > /etc/pgtandem/passfile")
+        made.run("systemctl", "start", RELAY, FORWARDER)
+        yield made
+
+
+def select_one(system, *where) -> str:
+    return system.run("env", "PGPASSWORD=x", "psql", "-X", "-A", "-t", "-U", "pgtandem", "-d", "postgres", *where, "-c",
+                      "SELECT 'served'", check=False).stdout.strip()
+
+
+def journal(system, unit) -> str:
+    """What the unit's program has written so far."""
+    return system.run("journalctl", "--no-pager", "-o", "cat", "-u", unit).stdout
+
+
+def restarted(system, unit, old):
+    """Waits until another process than `old` serves, and returns it."""
+    def another():
+        pid = system.show(unit, "MainPID")
+        return pid if pid not in ("0", old) and system.show(unit, "ActiveState") == "active" else None
+
+    return wait_until(another, 30, f"{unit} to run again")
+
+
+@pytest.mark.packages
+def test_the_services_serve_inside_of_their_sandboxes(system):
+    """psql through forwarder, relay and Unix socket; the sandbox is in force; the status says how things are."""
+    for where in (("-h", "/var/run/postgresql"), ("-h", "127.0.0.1"), ("-h", "127.0.0.1", "-p", "6432")):
+        assert wait_until(lambda where=where: select_one(system, *where), 20, f"an answer by {where}") == "served"
+    for unit, user in ((RELAY, "pgtandem"), (FORWARDER, "pgtandem-forwarder")):
+        facts = system.shell(f"cat /proc/$(systemctl show -P MainPID {unit})/status")
+        assert re.search(r"^Seccomp:\s+2$", facts, re.M) and re.search(r"^NoNewPrivs:\s+1$", facts, re.M)
+        assert re.search(r"^CapBnd:\s+0+$", facts, re.M)
+        assert system.shell(f"ps -o user:32= -p $(systemctl show -P MainPID {unit})").strip() == user
+    assert system.show(RELAY, "StatusText").startswith("ALONE, epoch 1")
+    wait_until(lambda: "following 127.0.0.1:5432" in system.show(FORWARDER, "StatusText"), 20, "the forwarder's status")
+    assert system.at("/var/lib/pgtandem-forwarder").is_dir()
+
+
+@pytest.mark.packages
+def test_a_reload_a_crash_a_hang_and_a_stop_under_systemd(system):
+    """`systemctl reload` is over when the new settings hold; a crash and a hang end in a new process; a stop is in order."""
+    pid = system.show(RELAY, "MainPID")
+    system.at("/etc/pgtandem/pgtandem.toml").write_text(SETTINGS.replace("max_sessions = 100", "max_sessions = 50"))
+    system.run("systemctl", "reload", RELAY, FORWARDER)
+    wait_until(lambda: "reloaded taken_over=max_sessions" in journal(system, RELAY), 10, "the reload in the journal")
+    assert system.show(RELAY, "MainPID") == pid
+
+    system.run("systemctl", "kill", "--signal=KILL", RELAY)
+    pid = restarted(system, RELAY, pid)
+    assert select_one(system, "-h", "/var/run/postgresql") == "served"
+
+    for unit in (RELAY, FORWARDER):
+        folder = system.at(f"/etc/systemd/system/{unit}.d")
+        folder.mkdir()
+        (folder / "quick.conf").write_text("[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\nRestartSec=100ms\n")
+    system.run("systemctl", "daemon-reload")
+    system.run("systemctl", "restart", RELAY, FORWARDER)
+    for unit in (RELAY, FORWARDER):
+        pid = system.show(unit, "MainPID")
+        system.run("kill", "-STOP", pid)
+        restarted(system, unit, pid)
+    assert select_one(system, "-h", "/var/run/postgresql") == "served"
+
+    system.run("systemctl", "stop", RELAY, FORWARDER)
+    for unit in (RELAY, FORWARDER):
+        assert (system.show(unit, "ActiveState"), system.show(unit, "Result")) == ("inactive", "success")
+    wait_until(lambda: re.search(r"relay-stopped\n(?!.*relay-started)", journal(system, RELAY), re.S), 10, "the last line")
+    system.shell(f"rm -r /etc/systemd/system/{RELAY}.d /etc/systemd/system/{FORWARDER}.d; systemctl daemon-reload; "
+                 f"systemctl start {RELAY} {FORWARDER}")
+
+
+@pytest.mark.packages
+def test_wrong_settings_are_not_tried_for_ever(system):
+    """A relay that ends with EX_CONFIG stays down until somebody mends its settings."""
+    system.at("/etc/pgtandem/pgtandem.toml").write_text(SETTINGS + "no_such_key = 1\n")
+    assert system.run("systemctl", "restart", RELAY, check=False).returncode != 0
+    assert system.show(RELAY, "ActiveState") == "failed" and system.show(RELAY, "ExecMainStatus") == "78"
+    assert system.show(RELAY, "NRestarts") == "0"
+    system.at("/etc/pgtandem/pgtandem.toml").write_text(SETTINGS)
+    system.run("systemctl", "start", RELAY)
+    assert select_one(system, "-h", "/var/run/postgresql") == "served"
+
+
+@pytest.mark.packages
+def test_upgraded_and_purged_while_it_serves(system, packages):
+    """An upgrade restarts the services, once; a purge stops them and leaves nothing."""
+    before = {unit: system.show(unit, "MainPID") for unit in (RELAY, FORWARDER)}
+    since = len(journal(system, RELAY))
+    system.install(*packages.values())
+    for unit, pid in before.items():
+        restarted(system, unit, pid)
+    log = journal(system, RELAY)[since:]
+    assert log.count("relay-stopped") == 1 and log.count("relay-started") == 1
+    assert select_one(system, "-h", "/var/run/postgresql") == "served"
+    system.run("dpkg", "--purge", *packages)
+    assert system.shell("pgrep -x 'pgtandem-.*' || true") == ""
+    assert "pgtandem" not in system.users()
+    assert not [path for path in system.files() if "pgtandem" in path]

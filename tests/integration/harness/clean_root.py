@@ -1,4 +1,6 @@
-"""A clean Debian system in a folder, to install packages into: made once by debootstrap, copied for each use."""
+"""A clean Debian system in a folder, to install packages into: made once by debootstrap, laid under each use."""
+import ctypes
+import functools
 import hashlib
 import os
 import pathlib
@@ -38,17 +40,20 @@ def environment() -> dict:
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
 
 
-def base(packages) -> pathlib.Path:
-    """A root with these packages and what they depend on, in the cache."""
+def base(kind, packages, start=None) -> pathlib.Path:
+    """A root with these packages and what they depend on, in the cache; `start`: a root to begin with."""
     suite, address = mirror()
-    name = hashlib.sha256(" ".join([suite, *sorted(packages)]).encode()).hexdigest()[:12]
-    made = CACHE / name
+    name = hashlib.sha256(" ".join([suite, str(start), *sorted(packages)]).encode()).hexdigest()[:12]
+    made = CACHE / f"{kind}-{name}"
     if not made.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        for old in CACHE.iterdir():  # of other dependencies, or of an attempt that was ended
+        for old in CACHE.glob(f"{kind}-*"):  # of other dependencies, or of an attempt that was ended
             shutil.rmtree(old)
-        growing = CACHE / "growing"
-        run("debootstrap", "--variant=minbase", suite, growing, address, timeout=600, env=environment())
+        growing = CACHE / f"{kind}-growing"
+        if start:
+            run("cp", "-a", "--reflink=auto", start, growing)
+        else:
+            run("debootstrap", "--variant=minbase", suite, growing, address, timeout=600, env=environment())
         shutil.copy("/etc/resolv.conf", growing / "etc/resolv.conf")
         chroot(growing, "apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, timeout=600)
         chroot(growing, "apt-get", "clean")
@@ -60,12 +65,34 @@ def chroot(root, *command, check=True, timeout=120):
     return run("chroot", root, *command, check=check, timeout=timeout, env=environment())
 
 
-class CleanRoot:
-    """A copy of the base, for one test."""
+CLONE_NEWNS = 0x00020000
 
-    def __init__(self, packages):
+
+@functools.lru_cache(maxsize=None)
+def own_mounts():
+    """From here on what this process mounts is its own, and gone with it however it ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNS)")
+    run("mount", "--make-rprivate", "/")
+
+
+class CleanRoot:
+    """The base with a layer in memory over it, for one test."""
+
+    def __init__(self, packages, more=()):
+        """`more`: packages besides those that ours depend on."""
         self.path = new_folder("root")
-        run("cp", "-a", "--reflink=auto", f"{base(packages)}/.", self.path)
+        made = base("clean", packages)
+        if more:
+            made = base("system", more, made)
+        own_mounts()
+        self.layer = new_folder("layer")
+        run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", self.layer)
+        for name in ("upper", "work"):
+            (self.layer / name).mkdir()
+        run("mount", "-t", "overlay", "overlay", "-o",
+            f"lowerdir={made},upperdir={self.layer}/upper,workdir={self.layer}/work", self.path)
         (self.path / "packages").mkdir()
 
     def run(self, *command, check=True):
@@ -93,7 +120,8 @@ class CleanRoot:
         return self.at("/etc/passwd").read_text() + self.at("/etc/group").read_text()
 
     def end(self):
-        shutil.rmtree(self.path)
+        for mounted in (self.path, self.layer):
+            run("umount", mounted)
 
     def __enter__(self):
         return self
