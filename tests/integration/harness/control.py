@@ -1,4 +1,5 @@
 """The control port of a relay, as a program on the plant network would use it."""
+import contextlib
 import http.client
 import json
 
@@ -12,12 +13,15 @@ class ControlError(Exception):
 
 class Control:
     def __init__(self, port, token="", host="127.0.0.1", timeout=5.0):
+        self.namespace = None  # of the host from which it is asked
         self.port, self.token, self.host, self.timeout = port, token, host, timeout
 
     def request(self, method, path, body=None, headers=None, timeout=None):
         """(status, body text) of one request on a connection of its own."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout or self.timeout)
         try:
+            with self.namespace or contextlib.nullcontext():
+                connection.connect()
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
             return response.status, response.read().decode()

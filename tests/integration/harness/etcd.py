@@ -24,14 +24,14 @@ class Etcd(Program):
     name = "etcd"
     start_timeout = 30.0
 
-    def __init__(self, certificates=None):
+    def __init__(self, certificates=None, address="127.0.0.1"):
         super().__init__(new_folder("etcd"))
-        self.certificates = certificates
+        self.certificates, self.address = certificates, address
         self.port, self.peer_port = free_port(), free_port()
         self.token = None
 
     def url(self, port=None) -> str:
-        return f"{'https' if self.certificates else 'http'}://127.0.0.1:{port or self.port}"
+        return f"{'https' if self.certificates else 'http'}://{self.address}:{port or self.port}"
 
     def command(self):
         peer = f"http://127.0.0.1:{self.peer_port}"
@@ -59,7 +59,7 @@ class Etcd(Program):
         if self.certificates:
             context = ssl.create_default_context(cafile=self.certificates.path("ca.pem"))
             context.load_cert_chain(self.certificates.path("client.pem"), self.certificates.path("client.key"))
-        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+        with self.inside(), urllib.request.urlopen(request, timeout=5, context=context) as answer:
             return json.load(answer)
 
     def get(self, path):

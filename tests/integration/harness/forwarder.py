@@ -9,7 +9,7 @@ class Forwarder(Program):
     name = "forwarder"
 
     def __init__(self, relays, *more, connect_wait="30s"):
-        """`relays`: (relay port, control port) of each node, all on loopback."""
+        """`relays`: of each node (relay port, control port) on loopback, or the text that names it."""
         super().__init__(new_folder("forwarder"))
         self.port = free_port()
         self.relays = list(relays)
@@ -18,7 +18,8 @@ class Forwarder(Program):
         self.more = more
 
     def command(self):
-        relays = [part for r, c in self.relays for part in ("--relay", f"127.0.0.1:{r}/{c}")]
+        names = [r if isinstance(r, str) else f"127.0.0.1:{r[0]}/{r[1]}" for r in self.relays]
+        relays = [part for name in names for part in ("--relay", name)]
         return [program("pgtandem-forwarder"), "--listen", f"127.0.0.1:{self.port}", *relays, "--state-file",
                 self.state_file, "--connect-wait", self.connect_wait, *self.more]
 

@@ -1,5 +1,6 @@
 """A program under test: started, stopped, killed, frozen; its log; what it uses."""
 import atexit
+import contextlib
 import os
 import pathlib
 import re
@@ -25,6 +26,7 @@ class Program:
 
     name = "program"
     death_signal = "KILL"  # what the kernel sends when the test process is gone
+    namespace = None  # of the host that it runs on (see hosts.py); None: this one
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
@@ -47,6 +49,14 @@ class Program:
 
     start_timeout = 20.0
 
+    def place(self, namespace):
+        """On which host it runs."""
+        self.namespace = namespace
+
+    def inside(self):
+        """`with` it the calling thread is on that host."""
+        return self.namespace or contextlib.nullcontext()
+
     # Life.
     def start(self, wait=True):
         assert self.process is None, f"{self.name} is running already"
@@ -57,7 +67,7 @@ class Program:
         user = self.user()
         if user is not None:
             setpriv += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-        with open(self.log_file, "ab") as log:
+        with open(self.log_file, "ab") as log, self.inside():
             self.process = subprocess.Popen(
                 [*setpriv, "--", *map(str, self.command())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env={**clean_environment(), **self.environment()}, process_group=0)
@@ -69,8 +79,9 @@ class Program:
         return self
 
     def wait_ready(self):
-        wait_until(lambda: self.process.poll() is not None or self.ready(), self.start_timeout,
-                   f"{self.name} to be ready")
+        with self.inside():
+            wait_until(lambda: self.process.poll() is not None or self.ready(), self.start_timeout,
+                       f"{self.name} to be ready")
         status = self.process.poll()
         if status is not None:
             self._gone()

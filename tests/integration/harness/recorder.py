@@ -1,4 +1,5 @@
 """A load that remembers every write that was acknowledged, to look for it on the survivor."""
+import contextlib
 import os
 import random
 import socket
@@ -16,9 +17,14 @@ class Recorder:
 
     An id is acknowledged once its COMMIT (or its autocommitted INSERT) returned. After an error a writer connects again
     and goes on with the next id: what became of the failed one is unknown, both are right.
+
+    `first`: the number of the first writer, where two loads share a table. `namespace`: of the host that the writers are
+    on. `ask`: a query that each session asks first; its answer stands beside every acknowledgement in `log`.
     """
 
-    def __init__(self, conninfo, writers=4, seed=0, table="ledger", connect_timeout=8):
+    def __init__(self, conninfo, writers=4, seed=0, table="ledger", connect_timeout=8, namespace=None, ask=None, first=0):
+        self.namespace, self.ask, self.first = namespace, ask, first
+        self.log = []  # (sent, acknowledged, answer to `ask`, ids), the times as time.monotonic() gives them
         self.conninfo = conninfo
         self.table = table
         self.connect_timeout = connect_timeout
@@ -52,12 +58,7 @@ class Recorder:
     def disconnect(self):
         """Shuts every writer's connection down; they connect again (those of a frozen server, say)."""
         for connection in self._connections:
-            if connection is not None:
-                try:
-                    with socket.socket(fileno=os.dup(connection.fileno())) as copy:
-                        copy.shutdown(socket.SHUT_RDWR)
-                except (OSError, psycopg.Error):
-                    pass  # closed in the meantime
+            shut_down(connection)
 
     def __enter__(self):
         return self.start()
@@ -81,20 +82,27 @@ class Recorder:
         assert not strange, f"{server.name} holds ids that nobody wrote: {strange[:20]}"
 
     def _write(self, number, choice):
-        next_id = number * WRITER_SPAN
+        with self.namespace or contextlib.nullcontext():
+            self._write_there(number, choice)
+
+    def _write_there(self, number, choice):
+        next_id = (self.first + number) * WRITER_SPAN
         last = time.monotonic()
         while not self._stop.is_set():
             try:
                 with psycopg.connect(self.conninfo, connect_timeout=self.connect_timeout, autocommit=True,
                                      application_name="recorder") as connection:
                     self._connections[number] = connection
+                    told = connection.execute(self.ask).fetchone()[0] if self.ask else None
                     while not self._stop.is_set():
                         ids = range(next_id, next_id + choice.choice((1, 1, 2, 3)))
                         next_id = ids.stop
                         self.attempted[number].update(ids)
-                        self._insert(connection, number, ids, choice)
+                        sent = time.monotonic()
+                        self._insert(connection, self.first + number, ids, choice)
                         self.acknowledged[number].update(ids)
                         now = time.monotonic()
+                        self.log.append((sent, now, told, ids))
                         self.longest_pause = max(self.longest_pause, now - last)
                         last = now
             except (psycopg.Error, OSError) as error:
@@ -112,3 +120,13 @@ class Recorder:
         with connection.transaction():
             for one in ids:
                 connection.execute(statement, (one, number, filler))
+
+
+def shut_down(connection):
+    """Ends a connection under the thread that waits on it; None and a closed one are let be."""
+    try:
+        if connection is not None:
+            with socket.socket(fileno=os.dup(connection.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.Error):
+        pass  # closed in the meantime

@@ -1,4 +1,5 @@
 """A relay, flags-only or as one node of a pair; the pair; the operator's tool."""
+import contextlib
 import json
 import os
 import re
@@ -48,6 +49,10 @@ class Relay(Program):
     def command(self):
         return [program("pgtandem-relay"), *self.arguments]
 
+    def place(self, namespace):
+        super().place(namespace)
+        self.control.namespace = namespace
+
     def ready(self):
         return self.control.status()["version"]
 
@@ -93,13 +98,20 @@ def token_file(folder):
 
 
 class Node:
-    """One host of a pair: a server, its relay, and the ports under which the other host reaches it."""
+    """One node of a pair: a server, its relay, and the ports under which the other node reaches it.
 
-    def __init__(self, name, postgres):
+    `host`: of its own (see hosts.py), on which everything has the port that it has in a plant; None: loopback."""
+
+    def __init__(self, name, postgres, host=None):
         self.name = name
+        self.host = host
+        self.address = host.address if host else "127.0.0.1"
         self.postgres = postgres
         self.folder = new_folder(f"node-{name}")
-        self.relay_port, self.leg_port, self.control_port = free_port(), free_port(), free_port()
+        if host:
+            self.relay_port, self.leg_port, self.control_port, postgres.port = 5432, 5442, 8432, 5433
+        else:
+            self.relay_port, self.leg_port, self.control_port = free_port(), free_port(), free_port()
         self.relay = None
         self.proxies = {}  # as the other host sees this one: relay, leg, control
 
@@ -110,15 +122,17 @@ class Node:
 class Pair:
     """Two servers, two relays, one TOML file each, the master `a`. `network=True` puts fault proxies between them.
 
-    `sections`: more sections of the files, as a function of the node's name; see write_files()."""
+    `sections`: more sections of the files, as a function of the node's name; see write_files().
+    `hosts`: the host of each node, by its name; else both are on loopback. `flags`: more for both relays."""
 
-    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True, sshd=None, sections=None):
+    def __init__(self, network=False, settings=None, postgres_settings=None, unix_sockets=True, sshd=None, sections=None,
+                 hosts=None, flags=()):
         self.sshd = sshd
         self.sections = sections
         self.unix_sockets = unix_sockets
         self.uuid = str(uuid.uuid4())
         self.settings = dict(settings or {})
-        self.a, self.b = (Node(n, Postgres(f"postgres-{n}", postgres_settings)) for n in "ab")
+        self.a, self.b = (Node(n, Postgres(f"postgres-{n}", postgres_settings), hosts and hosts[n]) for n in "ab")
         self.nodes = {"a": self.a, "b": self.b}
         self.key = secrets.token_bytes(32)
         if network:
@@ -127,10 +141,12 @@ class Pair:
         for node in self.nodes.values():
             self._write_files(node)
             node.relay = Relay(f"relay-{node.name}", node.folder, node.relay_port, node.control_port,
-                               ["--config", node.folder / "pgtandem.toml", "--node", node.name], node.folder)
+                               ["--config", node.folder / "pgtandem.toml", "--node", node.name, *flags], node.folder)
+            if node.host:
+                node.host.runs(node.postgres, node.relay)
         self.tool = Tool({name: node.folder / "pgtandem.toml" for name, node in self.nodes.items()},
                          [n.control_port for n in self.nodes.values()],
-                         [n.relay_port for n in self.nodes.values()], token_file(self.a.folder))
+                         [n.relay_port for n in self.nodes.values()], token_file(self.a.folder), hosts)
 
     # Life.
     def start(self, init=True):
@@ -208,8 +224,9 @@ class Pair:
         sections = {
             "": {"protocol": "postgres", "state_dir": node.folder / "state", **self.settings},
             "pair": {"uuid": self.uuid, "key_file": key_file},
-            "listen": {"frontends": [f"127.0.0.1:{node.relay_port}", f"[::1]:{node.relay_port}"],
-                       "legs": [f"127.0.0.1:{node.leg_port}"], "control": [f"127.0.0.1:{node.control_port}"]},
+            "listen": {} if node.host else {
+                "frontends": [f"127.0.0.1:{node.relay_port}", f"[::1]:{node.relay_port}"],
+                "legs": [f"127.0.0.1:{node.leg_port}"], "control": [f"127.0.0.1:{node.control_port}"]},
             "service": {"user": SERVICE_USER, "passfile": passfile, "database": "postgres"},
             "control": {"token_file": token_file(node.folder)},
         }
@@ -223,7 +240,7 @@ class Pair:
         for other in self.nodes.values():
             own = other is node
             sections[f"nodes.{other.name}"] = {
-                "host": "127.0.0.1", "postmaster": other.postgres.endpoint(),
+                "host": other.address, "postmaster": other.postgres.endpoint(),
                 **{f"{what}_port": getattr(other, f"{what}_port") if own else other.seen_port(what)
                    for what in ("relay", "leg", "control")}}
         sections.update(self.sections(node.name) if self.sections else {})
@@ -242,6 +259,9 @@ class Pair:
 
     # As a client.
     def forwarder_relays(self):
+        """Each node as a Forwarder takes it."""
+        if self.a.host:
+            return [f"{n.address}:{n.relay_port}/{n.control_port}" for n in self.nodes.values()]
         return [(n.relay_port, n.control_port) for n in self.nodes.values()]
 
 
@@ -260,7 +280,8 @@ def to_toml(sections) -> str:
 class Tool:
     """The operator's `pgtandem`, on one of the hosts with its configuration file, or by relay addresses."""
 
-    def __init__(self, configs, control_ports=(), relay_ports=(), token=None):
+    def __init__(self, configs, control_ports=(), relay_ports=(), token=None, hosts=None):
+        self.hosts = hosts  # by the node's name; None: everything is on loopback
         self.configs = configs  # of each node
         self.relays = [f"127.0.0.1:{r}/{c}" for r, c in zip(relay_ports, control_ports)]
         self.token = token
@@ -276,7 +297,8 @@ class Tool:
         return [program("pgtandem"), *map(str, self.where(on)), *map(str, arguments)]
 
     def run(self, *arguments, check=True, timeout=60, on="a"):
-        return run(*self.command(*arguments, on=on), check=check, timeout=timeout, env=clean_environment())
+        with self.hosts[on] if self.hosts and on else contextlib.nullcontext():
+            return run(*self.command(*arguments, on=on), check=check, timeout=timeout, env=clean_environment())
 
     def time_of_silence(self, node) -> str:
         """The time that `promote` shows, from which on the silent master's writes may exist there alone."""
