@@ -1,4 +1,4 @@
-/// Digests, keyed digests, random bytes and their text forms, all by OpenSSL. Thread-safe.
+/// Digests, keyed digests, random bytes and their text forms, by OpenSSL or by Windows' own CNG. Thread-safe.
 #pragma once
 #include <array>
 #include <cstddef>

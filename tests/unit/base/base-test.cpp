@@ -27,6 +27,14 @@ TEST_CASE("base64 and hex come back as they went, and nonsense is refused") {
     CHECK(*from_base64(to_base64(as_bytes(text))) == text);
     CHECK(*from_hex(to_hex(as_bytes(text))) == text);
   }
+  // RFC 4648, section 10.
+  CHECK(to_base64(as_bytes("f")) == "Zg==");
+  CHECK(to_base64(as_bytes("fo")) == "Zm8=");
+  CHECK(to_base64(as_bytes("foobar")) == "Zm9vYmFy");
+  CHECK(to_base64(as_bytes("\xfb\xff\xfe")) == "+//+");
+  CHECK(*from_base64("+//+") == "\xfb\xff\xfe");
+  CHECK_FALSE(from_base64("====").ok());
+  CHECK_FALSE(from_base64("Zg=a").ok());
   CHECK_FALSE(from_base64("abc").ok());
   CHECK_FALSE(from_base64("a=bc").ok());
   CHECK_FALSE(from_base64("****").ok());
@@ -35,10 +43,23 @@ TEST_CASE("base64 and hex come back as they went, and nonsense is refused") {
 }
 
 TEST_CASE("the digests give the values of their standards' examples") {
-  CHECK(to_hex(sha256(as_bytes("abc"))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(to_hex(sha256(as_bytes("abc"))) ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(to_hex(hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya want for nothing?"))) ==
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   CHECK(md5_hex("abc") == "900150983cd24fb0d6963f7d28e17f72");
+  // RFC 7914, section 11 (its first 32 bytes).
+  CHECK(to_hex(pbkdf2_sha256("passwd", as_bytes("salt"), 1)) ==
+        "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+}
+
+TEST_CASE("random bytes differ, and equality looks at every byte") {
+  CHECK(random_bytes(16) != random_bytes(16));
+  CHECK(random_bytes(0).empty());
+  CHECK(equal_constant_time(as_bytes("abc"), as_bytes("abc")));
+  CHECK_FALSE(equal_constant_time(as_bytes("abc"), as_bytes("abd")));
+  CHECK_FALSE(equal_constant_time(as_bytes("abc"), as_bytes("xbc")));
+  CHECK_FALSE(equal_constant_time(as_bytes("abc"), as_bytes("abcd")));
 }
 
 TEST_CASE("a UUID is read as it is written, and nothing else is") {
