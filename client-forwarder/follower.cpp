@@ -1,6 +1,11 @@
 #include "client-forwarder/follower.h"
 
 namespace pgtandem {
+namespace {
+
+constexpr std::string_view kDraining = "DRAINING";
+
+}  // namespace
 
 Follower::Follower(std::size_t relays, FollowerMemory memory) : relays_(relays), memory_(std::move(memory)) {}
 
@@ -93,9 +98,12 @@ std::optional<std::size_t> Follower::choose_flags_only() const {
 bool Follower::has_lost_its_right(std::size_t relay) const {
   const Known& known = relays_[relay];
   if (!target_ || *target_ == relay || !known.report) return false;
-  if (known.reachable && !known.report->active) return true;
   const auto& mine = known.report->record;
   const auto& followed = relays_[*target_].report->record;
+  // It has handed over, and says what becomes of its sessions; or is about to.
+  const bool guests = known.report->guests && mine && mine->epoch == memory_.epoch;
+  if (known.reachable && (guests || known.report->state == kDraining)) return false;
+  if (known.reachable && !known.report->active) return true;
   return mine && followed && mine->cluster == followed->cluster && mine->epoch < memory_.epoch;
 }
 

@@ -10,6 +10,8 @@
 ///  active one.
 ///  - Sessions of another relay than the one followed end when it is known to be not active, or of a lower
 ///  epoch.
+///    Not while it answers and says that it hands over (DRAINING), or that they are guests of the newer
+///    epoch.
 ///  - A relay that shows a lower epoch than was seen is given the record of the highest.
 #pragma once
 #include <optional>

@@ -63,6 +63,8 @@ Result<RelayReport> parse_report(std::string_view status_json) {
   report.state = text_of(*role, "state");
   if (!is_role_state(report.state)) return Error{"the relay's status has no known state"};
   report.active = is_active_state(report.state);
+  const auto guests = status.find("guests");
+  report.guests = guests != status.end() && guests->is_boolean() && guests->get<bool>();
   const auto epoch = role->find("epoch");
   if (epoch != role->end() && epoch->is_number_unsigned()) report.epoch = epoch->get<Epoch>();
   const auto node = parse_node(text_of(status, "node"));

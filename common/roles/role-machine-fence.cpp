@@ -25,9 +25,14 @@ void RoleMachine::fence(std::string reason) {
 
 void RoleMachine::on_fence_by_epoch(const Event& event) {
   const auto& report = peer_.report;
-  if (is_bound() && report && report->active() && report->epoch == handed_epoch_) return become_guest_host();
+  const auto* const seen = std::get_if<event::RecordSeen>(&event);
+  // The other node has done what it was asked for: it says so itself, or a forwarder was faster.
+  const bool told = report && report->active() && report->epoch == handed_epoch_;
+  const bool carried =
+      seen != nullptr && seen->record.epoch == handed_epoch_ && seen->record.master == other(settings_.self);
+  if (is_bound() && (told || carried)) return become_guest_host();
   Epoch epoch = 0;
-  if (const auto* seen = std::get_if<event::RecordSeen>(&event)) epoch = seen->record.epoch;
+  if (seen != nullptr) epoch = seen->record.epoch;
   if (peer_.report) epoch = std::max({epoch, peer_.report->epoch, peer_.report->highest_seen});
   fence("epoch " + std::to_string(epoch) + " was seen, above epoch " + std::to_string(slot_.epoch) +
         " of this master");

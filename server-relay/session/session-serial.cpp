@@ -23,12 +23,6 @@ using namespace std::chrono_literals;
 /// How long a statement that excludes reads waits for those under way. They may wait for someone who waits
 /// for it: then it tries with its short time limit.
 constexpr auto kReadsLimit = 100ms;
-/// How often a unit that is alone is looked after while the master runs it.
-constexpr auto kWatchAlone = 50ms;
-constexpr std::size_t kDeferredLimit = 1U << 20;  ///< bytes of input kept for the standby
-/// Bytes of a COPY's data that wait in front of the gate; they are kept for the standby, too.
-constexpr std::size_t kSpoolLimit = kDeferredLimit / 2;
-
 bool is_gated(StatementKind kind) {
   return kind != StatementKind::read && kind != StatementKind::session && kind != StatementKind::empty &&
          kind != StatementKind::begin && kind != StatementKind::savepoint && kind != StatementKind::release;
@@ -81,9 +75,7 @@ asio::awaitable<void> Session::serve_serial() {
     const std::size_t before = front_kept_.size();
     const std::size_t rest = take_requests(as_bytes(front_kept_)).size();
     front_kept_.erase(0, before - rest);
-    const bool complete = tracker_.phase() != RequestTracker::Phase::copying;
-    if (serial_->spooling && serial_->copy_begun && (complete || serial_->spooled.size() > kSpoolLimit))
-      co_await end_spooling();
+    if (has_spooled_enough()) co_await end_spooling();
     if (ended() || request_blocked_) co_return;
     if (serial_->gate_execute) {
       co_await enter_gate(GateMode::alone, false);
@@ -148,34 +140,6 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
   if (statement.refuses_block) return block ? Way::plain : Way::alone;
   if (statement.needs_block && !block) return Way::plain;
   return Way::attempt;
-}
-
-/// Its data can wait here, with the statement begun on the master (hard point 19): it holds a lock there that
-/// is in the way of DDL alone, and does nothing before the first row.
-bool Session::may_spool(const UnitPlan& plan) const {
-  const SerialState& s = *serial_;
-  const UnitStatement& statement = plan.statement;
-  const bool plain = statement.kind == StatementKind::copy_in && statement.facts != nullptr &&
-                     statement.facts->plain_copy && !plan.extended &&
-                     plan.completeness == UnitPlan::Completeness::whole;
-  return plain && standby_state_ == StandbyState::live && !s.strict && !s.serializable &&
-         s.inside == SerialState::Inside::outside &&
-         statement.catalogue_version == s.statements.current_version();
-}
-
-/// The data are complete, or too many to be kept: from here on it is a unit that is alone.
-asio::awaitable<void> Session::end_spooling() {
-  SerialState& s = *serial_;
-  co_await enter_gate(GateMode::alone, false);
-  if (ended() || !s.spooling) {  // the master has given it up meanwhile
-    if (!ended()) leave_gate();
-    co_return;
-  }
-  s.spooling = false;
-  s.watching = true;
-  spawn(&Session::watch_alone);
-  master_->out.send(as_bytes(s.spooled), owner());
-  s.spooled = std::string();
 }
 
 asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
@@ -462,92 +426,6 @@ void Session::on_client_unit(char status, bool failed) {
   }
 }
 
-/// What ran alone may have moved sequences and failed at different places.
-asio::awaitable<void> Session::leave_aligned() {
-  SerialState& s = *serial_;
-  const bool needed = s.alone_moves_sequences;
-  if (needed) co_await align_sequences();
-  s.aligning = false;
-  if (ended()) co_return;
-  leave_gate();
-  freed_locks();
-  s.event.notify();
-  request_event_.notify();
-}
-
-void Session::begin_alone() {
-  if (ended() || standby_state_ != StandbyState::live) return;
-  serial_->deferring = serial_->watching = true;
-  spawn(&Session::watch_alone);
-}
-
-/// The standby gets what the master has answered; the rest of the unit goes on to be kept for it.
-void Session::flush_deferred() {
-  SerialState& s = *serial_;
-  standby_progress_ = std::chrono::steady_clock::now();
-  if (standby_state_ == StandbyState::live && !s.deferred.empty())
-    standby_->out.send(as_bytes(s.deferred), owner());
-  s.deferred = std::string();
-}
-
-void Session::defer(ByteSpan run) {
-  serial_->deferred.append(as_text(run));
-  if (serial_->deferred.size() > kDeferredLimit) send_deferred();
-}
-
-/// The master has finished the unit, or its input is too long to be kept: the standby gets it.
-void Session::send_deferred() {
-  SerialState& s = *serial_;
-  if (!s.deferring) return;
-  s.deferring = s.spooling = s.copy_begun = false;
-  s.spooled = std::string();
-  // What the master gave up for reasons of time (NOWAIT included), or as not serializable, the standby would
-  // do.
-  const bool gave_up = s.master.gave_up();
-  const bool nothing_committed = !s.committed_inside && (!s.calls_code || s.victim_clean);
-  s.victim_clean = false;
-  if (gave_up && nothing_committed) {
-    std::string text = status_of_master_ == 'E' ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK";
-    if (status_of_master_ == 'E' && status_ == 'I') text.insert(0, "BEGIN; ");
-    s.deferred = build_message('Q', text + '\0');
-    s.forgiving = true;
-    for (std::size_t i = 0; i < units_.size(); ++i) units_[i].prefix.of_standby = 0;
-  }
-  flush_deferred();
-}
-
-/// While the master's backend waits for a lock, the ends of those who hold it may pass beside it. Where one
-/// of them waits for this unit in turn, this one is given up: it is the one that nobody has been told about.
-asio::awaitable<void> Session::watch_alone() {
-  asio::steady_timer timer(context_);
-  while (!ended() && serial_->watching && serial_->inside == SerialState::Inside::alone) {
-    timer.expires_after(kWatchAlone);
-    std::error_code ignored;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if (ended() || !serial_->watching) co_return;
-    const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_->key.pid);
-    if (ended() || !serial_->watching || pids.empty()) continue;
-    const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
-    bool stuck = serial_->order.gate.waiting_without_end(sessions) != 0;
-    for (const std::uint64_t session : sessions) stuck = stuck || serial_->order.waits.is_parked(session);
-    if (stuck) {
-      const bool clean = co_await env_.services.in_first_transaction(master_->key.pid);
-      if (ended() || !serial_->watching) continue;
-      serial_->victim_clean = clean;
-      serial_->victim = true;
-      co_await cancel_on_master();
-    } else if (serial_->deferring) {
-      // What the master's unit finds behind the wait depends on its snapshot from before it. The standby's
-      // has to wait for the same transaction, so it gets the unit now, and until the next look to come to the
-      // lock.
-      serial_->deferring = false;
-      flush_deferred();
-    } else {
-      serial_->order.gate.let_ends_pass(id_, sessions);
-    }
-  }
-}
-
 /// Sees every outcome of the master.
 void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   SerialState& s = *serial_;
@@ -567,13 +445,6 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr &&
       unit->standby_status == 0)
     spawn(&Session::cancel_on_standby);
-}
-
-/// The unit that was alone was given up for the sake of one that waited for it; the error waits for what the
-/// master's own would have waited for.
-void Session::replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome) {
-  serial_->victim = false;
-  pass_instead(piece, deadlock_error(), outcome);
 }
 
 void Session::pass_instead(const MessagePiece& piece, const std::string& message,

@@ -5,13 +5,15 @@
 ///   session.cpp           life: start, end, what the relay tells it
 ///   session-login.cpp     negotiation, login to both servers
 ///   session-requests.cpp  f->m, f->s
-///   session-replies.cpp   m->f, s->compared, and what is released when
+///   session-replies.cpp   m->f, and what is released when
+///   session-standby.cpp   s->compared; the standby's clock, loss and differences
+///   session-succession.cpp  the master's server is lost: the session goes on with the standby's
 ///   session-serial.cpp    discipline serial: what a unit needs before it is sent
+///   session-alone.cpp     and units that the master runs first, with nobody beside them
 ///   session-attempt.cpp   and writes that are tried again where they met a lock
 ///   session-commit.cpp    how those end: checks before a COMMIT, the relay's own COMMIT, what is delivered
 ///   session-own-units.cpp statements of the relay's own in the legs
 ///   session-rewrite.cpp   what depends on the server is computed once
-///   session-succession.cpp  the master's server is lost: the session goes on with the standby's
 #pragma once
 #include <atomic>
 #include <memory>
@@ -156,22 +158,25 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void on_units_settled();
   void freed_locks();
   void on_client_unit(char status, bool failed);
+  void check_client_stall(SteadyTime now);
+  void check_slow_write(SteadyTime now);
+  std::string_view statement_for_log() const;
+  void note_serial_outcome(const Outcome& outcome, const Unit* unit);
+  void pass_instead(const MessagePiece& piece, const std::string& message,
+                    const std::optional<Outcome>& outcome);
+  static std::string deadlock_error();
+
+  // session-alone.cpp
   asio::awaitable<void> leave_aligned();
   bool may_spool(const UnitPlan& plan) const;
+  bool has_spooled_enough() const;
   asio::awaitable<void> end_spooling();
   void begin_alone();
   void defer(ByteSpan run);
   void flush_deferred();
   void send_deferred();
   asio::awaitable<void> watch_alone();
-  void check_client_stall(SteadyTime now);
-  void check_slow_write(SteadyTime now);
-  std::string_view statement_for_log() const;
-  void note_serial_outcome(const Outcome& outcome, const Unit* unit);
   void replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome);
-  void pass_instead(const MessagePiece& piece, const std::string& message,
-                    const std::optional<Outcome>& outcome);
-  static std::string deadlock_error();
 
   // session-own-units.cpp
   void own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended);
@@ -258,33 +263,40 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
 
   // session-replies.cpp
   asio::awaitable<void> reply_loop();
-  asio::awaitable<void> standby_loop();
   ByteSpan take_replies(ByteSpan input, MessageSplitter& splitter);
-  ByteSpan take_standby_replies(ByteSpan input);
   /// Holds the piece, or says that it may go at once.
   bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome);
   void limit_draining(std::ptrdiff_t bytes);
   void note_master_outcome(const Outcome& outcome);
-  static void note_standby_outcome(Unit& unit, const Outcome& outcome);
   bool may_release(std::uint64_t outcome);
   void release();
   void decided(char status);
-  void finish_matched_units();
   bool master_is_between_units() const;
+  void judge_attempt();
+  Unit* master_unit();
+  void note_parameter(ByteSpan body);
+  asio::awaitable<void> on_master_gone();
+  asio::awaitable<bool> standby_settles();
+  // session-standby.cpp
+  asio::awaitable<void> standby_loop();
+  ByteSpan take_standby_replies(ByteSpan input);
+  static void note_standby_outcome(Unit& unit, const Outcome& outcome);
+  void finish_matched_units();
   bool must_defer(const Mismatch& mismatch) const;
   asio::awaitable<void> judge_standby_end();
   void handle_mismatches();
   void judge_mismatches();
-  void judge_attempt();
-  Unit* master_unit();
-  void note_parameter(ByteSpan body);
   void handle_mismatch(Mismatch& mismatch);
   void standby_lost(const std::string& reason);
   void drop_standby();
-  asio::awaitable<void> on_master_gone();
-  asio::awaitable<bool> standby_settles();
   void on_standby_gone();
   void end_as_the_standby_did();
+  std::uint64_t master_ahead() const;
+  std::uint64_t standby_ahead() const;
+  void check_standby_clock(SteadyTime now);
+  asio::awaitable<void> probe_then_judge();
+  bool mirrored() const { return standby_state_ != StandbyState::none; }
+
   // session-succession.cpp
   bool may_be_succeeded() const;
   asio::awaitable<void> await_successor();
@@ -298,12 +310,6 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   AheadReplies::Reading standbys_reading() const;
   void keep_ahead(const ReplyProgress& place, const MessagePiece& piece);
   void drop_ahead();
-
-  std::uint64_t master_ahead() const;
-  std::uint64_t standby_ahead() const;
-  void check_standby_clock(SteadyTime now);
-  asio::awaitable<void> probe_then_judge();
-  bool mirrored() const { return standby_state_ != StandbyState::none; }
 
   SessionEnvironment& env_;
   asio::io_context& context_;

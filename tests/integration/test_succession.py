@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from harness import Recorder, random_load, wait_until, wire
+from harness import Forwarder, Recorder, random_load, wait_until, wire
 from harness.load import Load
 from harness.recorder import TABLE
 from harness.worlds import World
@@ -192,6 +192,33 @@ def test_a_load_sees_no_error(own_pair, how, seed):
     if how == "freeze":
         own_pair.a.postgres.thaw()
         wait_until(lambda: own_pair.a.postgres.backends() == 0, 20, "the old server's sessions to be ended")
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_a_forwarder_lets_the_guests_be(own_pair, how, seed):
+    """What hangs on a forwarder goes on, too; its new connections go to the new master."""
+    with psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as session:
+        session.execute(TABLE)
+    forwarder = Forwarder(own_pair.forwarder_relays()).start()
+    with psycopg.connect(forwarder.tcp(), autocommit=True) as open_before, \
+            Recorder(forwarder.tcp(), writers=4, seed=seed) as recorder:
+        open_before.execute("BEGIN")
+        open_before.execute("INSERT INTO ledger VALUES (-1, 0, 'before')")
+        wait_until(lambda: recorder.count > 100, 30, "the load to run")
+        lose(own_pair.a.postgres, how)
+        own_pair.b.relay.wait_state("ALONE")
+        reached = recorder.count
+        wait_until(lambda: recorder.count > reached + 100, 30, "the load to go on")
+        wait_until(lambda: forwarder.log_contains("following.*epoch=4"), 10, "the forwarder to follow the new master")
+        open_before.execute("COMMIT")
+        with psycopg.connect(forwarder.tcp(), autocommit=True) as late:
+            assert late.execute("SELECT inet_server_port()").fetchone()[0] == own_pair.b.postgres.port
+        recorder.attempted[0].add(-1)
+        recorder.acknowledged[0].add(-1)
+    assert recorder.errors == []
+    recorder.check(own_pair.b.postgres)
+    if how == "freeze":
+        own_pair.a.postgres.thaw()
 
 
 def test_one_backend_that_is_ended_ends_its_session_alone(own_pair):

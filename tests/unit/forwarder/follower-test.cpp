@@ -84,6 +84,31 @@ TEST_CASE(
   CHECK(script.follower.memory().epoch == 4);
 }
 
+TEST_CASE(
+    "sessions of a relay that hands over go on as guests, until it answers no more or another is master") {
+  Script script;
+  script.pair(kA, "MASTER", 3, "a");
+  script.pair(kB, "STANDBY", 3, "a");
+  CHECK_FALSE(ends(script.pair(kA, "DRAINING", 3, "a"), kA));
+  Decision decision = script.pair(kB, "ALONE", 4, "b");
+  CHECK(script.target() == kB);
+  CHECK_FALSE(ends(decision, kA));
+  const RelayReport host = *parse_report(guest_host_status("a", 4, "b"));
+  CHECK_FALSE(ends(script.follower.on_report(kA, host), kA));
+  CHECK_FALSE(ends(script.pair(kB, "ALONE", 4, "b"), kA));
+  SECTION("the last guest has left") {
+    CHECK(ends(script.pair(kA, "STALE", 4, "b"), kA));
+  }
+  SECTION("it answers no more") {
+    script.silent(kA);
+    CHECK_FALSE(ends(script.pair(kB, "ALONE", 4, "b"), kA));  // the connections themselves tell
+    CHECK(ends(script.pair(kB, "ALONE", 5, "b"), kA));
+  }
+  SECTION("a newer epoch that it does not know") {
+    CHECK(ends(script.pair(kB, "ALONE", 5, "b"), kA));
+  }
+}
+
 TEST_CASE("a control port that falls silent ends nothing and changes nothing") {
   Script script;
   script.pair(kA, "MASTER", 3, "a");

@@ -24,6 +24,12 @@ inline std::string pair_status(const std::string& node, const std::string& state
          record_payload(epoch, master, cluster) + R"(","mac":")" + kMac + R"("}})";
 }
 
+/// Of one whose sessions go on with the other node's server.
+inline std::string guest_host_status(const std::string& node, Epoch epoch, const std::string& master) {
+  std::string status = pair_status(node, "STALE", epoch, master);
+  return status.insert(1, R"("guests":true,)");
+}
+
 inline std::string flags_status(const std::string& state, Epoch epoch = 1) {
   return R"({"version":"0.1.0","node":"a","mode":"flags","role":{"state":")" + state + R"(","epoch":)" +
          std::to_string(epoch) + R"(},"record":null})";

@@ -457,6 +457,12 @@ TEST_CASE("hand-over: held, the standby takes over, own data stale is durable, t
     master.master = master.data_node = Node::b;
     (void)bench.give(event::PeerReported{master});
   }
+  SECTION("a forwarder brings the record of the new epoch before its answer") {
+    RoleRecord record;
+    record.epoch = epoch;
+    record.master = record.data_node = Node::b;
+    (void)bench.give(event::RecordSeen{7, record});
+  }
   SECTION("it is silent: it may have taken over all the same") {
     (void)bench.give(event::PeerSilent{ticket});
   }
