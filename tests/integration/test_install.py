@@ -96,6 +96,16 @@ def test_a_unit_says_what_a_service_needs(prefix, unit):
     assert users[:2] == ["u", user]
 
 
+def test_sysusers_makes_the_users(prefix):
+    """Without a package's scripts, systemd-sysusers makes the users of both units."""
+    root = new_folder("users")
+    (root / "etc").mkdir()
+    run("systemd-sysusers", f"--root={root}", *(prefix / "lib/sysusers.d" / f"{unit}.conf" for unit in UNITS))
+    users = {line.split(":")[0]: line.split(":")[5:] for line in (root / "etc/passwd").read_text().splitlines()}
+    assert users["pgtandem"] == ["/var/lib/pgtandem", "/usr/sbin/nologin"]
+    assert users["pgtandem-forwarder"] == ["/var/lib/pgtandem-forwarder", "/usr/sbin/nologin"]
+
+
 # Manual pages.
 @pytest.mark.parametrize("page", PAGES)
 def test_mandoc_has_no_complaint(page):
