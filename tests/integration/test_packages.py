@@ -237,7 +237,7 @@ user = "pgtandem"
 passfile = "/etc/pgtandem/passfile"
 [forwarder]
 listen = ["127.0.0.1:6432"]
-relays = ["127.0.0.1:5432/8432"]
+relays = ["thishost:5432/8432"]
 """
 RELAY, FORWARDER = (f"{name}.service" for name in NAMES)
 
@@ -254,6 +254,7 @@ def system(packages):
         made.install(*packages.values())
         for unit in (RELAY, FORWARDER):  # not configured, and so not failed
             assert made.show(unit, "ActiveState") == "inactive" and made.show(unit, "Result") == "success"
+        made.at("/etc/hosts").write_text("127.0.0.1 localhost thishost\n")  # names are looked up inside of the sandbox too
         made.at("/etc/pgtandem/pgtandem.toml").write_text(SETTINGS)
         made.shell("install -o pgtandem -m 600 /dev/null /etc/pgtandem/passfile; "
                    "echo '*:*:*:pgtandem:x' > /etc/pgtandem/passfile")
@@ -291,7 +292,7 @@ def test_the_services_serve_inside_of_their_sandboxes(system):
         assert re.search(r"^CapBnd:\s+0+$", facts, re.M)
         assert system.shell(f"ps -o user:32= -p $(systemctl show -P MainPID {unit})").strip() == user
     assert system.show(RELAY, "StatusText").startswith("ALONE, epoch 1")
-    wait_until(lambda: "following 127.0.0.1:5432" in system.show(FORWARDER, "StatusText"), 20, "the forwarder's status")
+    wait_until(lambda: "following thishost:5432" in system.show(FORWARDER, "StatusText"), 20, "the forwarder's status")
     assert system.at("/var/lib/pgtandem-forwarder").is_dir()
 
 
