@@ -60,7 +60,7 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
   if (ended()) co_return;
   const bool failed = s.master.failed();
   if (failed && plan.statement.may_use_sequences) co_await align_sequences();
-  if (own_block && !failed) {
+  if (own_block && !failed && s.inside != SerialState::Inside::outside) {
     s.inside = SerialState::Inside::end;
     s.order.gate.turn_into_end(id_);
   } else {

@@ -286,15 +286,16 @@ asio::awaitable<void> Session::enter_gate(GateMode mode, bool excludes_reads, bo
   const SteadyTime limit = std::chrono::steady_clock::now() + kReadsLimit;
   bool inside = s.order.gate.enter(request, answer());
   if (!inside && excludes_reads) wake_at(limit);
-  while (!inside && !ended() && !s.let_in) {
+  while (!inside && !ended() && !s.let_in && mirrored()) {
     co_await s.event.wait();
-    if (!excludes_reads || s.let_in || std::chrono::steady_clock::now() < limit) continue;
+    if (!excludes_reads || s.let_in || !mirrored() || std::chrono::steady_clock::now() < limit) continue;
     excludes_reads = false;
     request.excludes_reads = false;
     s.order.gate.leave(id_);
     inside = s.order.gate.enter(request, answer());
   }
-  if (ended()) {
+  // Where there is one server only, that server orders: whoever is inside may wait there for this session.
+  if (ended() || (!mirrored() && !inside && !s.let_in)) {
     s.order.gate.leave(id_);
     co_return;
   }
@@ -313,9 +314,9 @@ asio::awaitable<void> Session::enter_shared_order() {
   if (s.in_shared) co_return;
   Gate& gate = env_.services.gates().of_shared_objects().gate;
   const bool inside = gate.enter({id_, GateMode::write, false}, answer());
-  while (!inside && !ended() && !s.let_in) co_await s.event.wait();
-  s.in_shared = !ended();
-  if (ended()) gate.leave(id_);
+  while (!inside && !ended() && !s.let_in && mirrored()) co_await s.event.wait();
+  s.in_shared = !ended() && (inside || s.let_in);
+  if (!s.in_shared) gate.leave(id_);
 }
 
 void Session::leave_gate() {
@@ -343,7 +344,7 @@ asio::awaitable<void> Session::enter_read() {
     });
   });
   if (inside) s.reading = true;
-  while (!ended() && !s.reading) co_await s.event.wait();
+  while (!ended() && !s.reading && mirrored()) co_await s.event.wait();
 }
 
 /// Wakes the session's coroutine no earlier than `when`.

@@ -98,6 +98,8 @@ void Session::succeed() {
   master_reader_.set_mapper(oids_.mapper(OidSide::standby));
   if (cut_off_) cut_reader_.emplace(false);
   drop_standby();
+  // Whoever waits for the gate may hold, on that server, the lock that this session waits for there.
+  if (s != nullptr) leave_gate();
   log::debug("session-went-over", {{"session", std::to_string(id_)}});
   release();
   if (ended()) return;
