@@ -66,6 +66,8 @@ std::string RoleMachine::hint(Milliseconds steady) const {
   const std::string me = self_name();
   const std::string peer = peer_name();
   const bool silent = silent_for(steady) >= settings_.standby_timeout;
+  if (!witness_flaw_.empty() && state_ != RoleState::split && state_ != RoleState::fenced)
+    return "renew the witness (operations.md: witness-not-trusted)";
   switch (state_) {
     case RoleState::recover:
       if (found_ == SlotsFound::none) return "pgtandem init --master " + me;
@@ -76,7 +78,8 @@ std::string RoleMachine::hint(Milliseconds steady) const {
     case RoleState::stale:
       return silent ? "start the relay of node " + peer : "pgtandem bootstrap";
     case RoleState::standby:
-      return silent ? "start host " + peer + ", or on host " + me + ": pgtandem promote" : "";
+      if (!silent) return {};
+      return "start host " + peer + (settings_.witness ? "" : ", or on host " + me + ": pgtandem promote");
     case RoleState::master:
       if (!postmaster_ok_) return "start the postmaster " + settings_.postmaster;
       return settings_.has_peer && silent ? "start the relay of node " + peer : "";

@@ -79,6 +79,12 @@ void add_role(Families& out, const RelayCounters& c) {
   }
   out.gauge("standby_joined", "1 while the standby has executed every unit and may take over.",
             c.standby_joined);
+  out.gauge("guests", "1 while sessions of this relay go on with the other node's server.", c.guests);
+  if (!c.witness) return;
+  out.gauge("witness_answers", "1 while the witness answers and is trusted.", c.witness_answers);
+  out.family(MetricType::Gauge, "right_seconds",
+             "For how many seconds this node may still release output as master.")
+      .add(c.right_seconds);
 }
 
 void add_sessions(Families& out, const RelayCounters& c) {

@@ -58,7 +58,11 @@ struct RelayCounters {
   // Role.
   bool standby_joined = false;
   std::uint64_t epoch = 0;
-  std::string state;  ///< as the status names it, e.g. "MASTER"
+  std::string state;             ///< as the status names it, e.g. "MASTER"
+  bool witness = false;          ///< one is configured
+  bool witness_answers = false;  ///< and it is trusted
+  double right_seconds = 0;      ///< how long the right to be master lasts; only with a witness
+  bool guests = false;
   // The relay itself.
   std::string node;
   std::uint64_t uptime_seconds = 0;

@@ -237,6 +237,14 @@ RelayCounters RelayProgram::counters() const {
   counters.state = status.at("role").value("state", "");
   counters.epoch = status.at("role").value("epoch", std::uint64_t{0});
   counters.standby_joined = status.at("standby").value("joined", false);
+  counters.guests = status.value("guests", false);
+  const nlohmann::json& witness = status.at("witness");
+  counters.witness = witness.is_object();
+  if (counters.witness) {
+    counters.witness_answers = witness.value("answers", false) && witness.value("flaw", "").empty();
+    if (status.at("right_ms").is_number())
+      counters.right_seconds = double(status.at("right_ms").get<std::int64_t>()) / 1000;
+  }
   counters.node = settings_.pair_mode() ? std::string(to_string(settings_.node)) : "a";
   counters.uptime_seconds = std::uint64_t(
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());

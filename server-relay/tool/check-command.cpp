@@ -53,6 +53,7 @@ int check_command(Context& context) {
   append(findings, judge_pair(pair));
   append(findings, check_tokens(context, pair));
   append(findings, check_relay_ports(context.settings));
+  append(findings, check_arbiters(relay));
   append(findings, check_postmasters(context.settings, relay));
   if (!context.settings.a.host.empty()) append(findings, check_bootstrap(context.settings));
   context.out << (parsed->count("json") > 0 ? findings_json(findings)

@@ -22,5 +22,7 @@ bool is_this_host(const std::string& host);
 /// The postmasters of the nodes that are this host: reachable, and through the service connection what they
 /// say.
 Findings check_postmasters(const ToolSettings& settings, const std::optional<RelaySettings>& relay);
+/// Every member of the witness, asked by itself, and the fencing hook.
+Findings check_arbiters(const std::optional<RelaySettings>& relay);
 
 }  // namespace pgtandem::tool

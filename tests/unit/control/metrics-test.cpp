@@ -95,6 +95,20 @@ TEST_CASE("the counters come out as they went in, without losing digits") {
   CHECK(samples.at("pgtandem_session_ends_total{reason=\"odd \\\"reason\\\"\\n\"}") == 15);
 }
 
+TEST_CASE("a witness has metrics where there is one, and none where there is none") {
+  RelayCounters c = example();
+  const auto without = scrape(metrics_text(c)).samples;
+  CHECK(without.count("pgtandem_witness_answers") == 0);
+  CHECK(without.count("pgtandem_right_seconds") == 0);
+  CHECK(without.at("pgtandem_guests") == 0);
+  c.witness = c.witness_answers = c.guests = true;
+  c.right_seconds = 2.5;
+  const auto with = scrape(metrics_text(c)).samples;
+  CHECK(with.at("pgtandem_witness_answers") == 1);
+  CHECK(with.at("pgtandem_right_seconds") == 2.5);
+  CHECK(with.at("pgtandem_guests") == 1);
+}
+
 TEST_CASE("the state is 1 for one state and 0 for all others") {
   double sum = 0;
   std::size_t states = 0;

@@ -12,8 +12,10 @@ using namespace std::chrono_literals;
 asio::awaitable<Result<std::string>> FakeLink::call(std::string verb, std::string body,
                                                     Milliseconds timeout) {
   ++calls;
+  const std::weak_ptr<int> alive = alive_;
   asio::steady_timer timer(co_await asio::this_coro::executor, silent ? timeout : Milliseconds{1});
   co_await timer.async_wait(asio::use_awaitable);
+  if (alive.expired()) co_return Error{"the caller is gone"};
   if (peer == nullptr || silent) co_return Error{"connection refused"};
   ControlRequest request;
   request.method = "GET";
@@ -33,6 +35,7 @@ asio::awaitable<Result<std::string>> FakeLink::call(std::string verb, std::strin
   for (Milliseconds waited{0}; !*answer && waited < timeout; waited += 1ms) {
     timer.expires_after(1ms);
     co_await timer.async_wait(asio::use_awaitable);
+    if (alive.expired()) co_return Error{"the caller is gone"};
     if (silent) co_return Error{"timed out"};
   }
   if (!*answer) co_return Error{"timed out"};

@@ -75,6 +75,7 @@ class FakeLink final : public PeerLink {
  private:
   asio::io_context& context_;
   Secret key_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);  ///< a keeper may go while its loop goes on
 };
 
 struct KeeperNode {

@@ -14,7 +14,6 @@
 #include <asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
-#include "common/net/connect.h"
 #include "common/witness/etcd-gateway.h"
 #include "tests/unit/service/run-awaitable.h"
 
@@ -193,11 +192,13 @@ void TestEtcd::enable_auth(const std::string& password) const {
 /// A member that has not joined its cluster yet takes connections and answers nothing.
 void TestEtcd::wait_until_it_answers() const {
   const auto end = std::chrono::steady_clock::now() + 30s;
-  const Endpoint server{settings_.host, port_};
   while (true) {
     const bool plain = settings_.certificates == nullptr;
-    const auto socket = run_awaitable(connect_tcp(server, std::chrono::steady_clock::now() + 1s));
-    if (socket && (!plain || post(kEtcdRangePath, etcd_range_request("x")).status != 0)) return;
+    asio::io_context context;
+    asio::ip::tcp::socket socket(context);
+    asio::error_code failure;
+    socket.connect({asio::ip::make_address(settings_.host), port_}, failure);
+    if (!failure && (!plain || post(kEtcdRangePath, etcd_range_request("x")).status != 0)) return;
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("etcd does not answer");
     std::this_thread::sleep_for(20ms);  // the pace of asking
   }
