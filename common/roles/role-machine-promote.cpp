@@ -199,10 +199,11 @@ void RoleMachine::finish_takeover() {
   store(std::move(next));
   suspect_ = false;
   stale_reason_ = "node " + self_name() + " took over from it";
+  const std::string reason = candidacy_.request != 0 ? std::string("promoted by the operator") : reason_;
   answer_done(std::exchange(candidacy_.request, 0),
               "node " + self_name() + " is master of epoch " + std::to_string(slot_.epoch) +
                   ", alone: bootstrap node " + peer_name() + " when it is back");
-  enter(RoleState::alone, "promoted by the operator");
+  enter(RoleState::alone, reason);
 }
 
 /// The promotion failed; back to where it came from. What the witness has as this node's is not given back:
@@ -210,6 +211,7 @@ void RoleMachine::finish_takeover() {
 void RoleMachine::fall_back(std::string text, std::string what_to_do, std::string accept_loss_since) {
   const bool written = settings_.witness && candidacy_.claim.epoch != 0 && witnessed() != nullptr &&
                        *witnessed() == candidacy_.claim;
+  if (candidacy_.request == 0) tell(TellLevel::warning, "takeover-failed", text);
   CommandAnswer answer;
   answer.status = written ? 503 : 409;
   answer.text = std::move(text);

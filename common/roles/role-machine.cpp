@@ -181,7 +181,7 @@ void RoleMachine::take(const Event& event) {
     return perform(EventKind::peer_answer, event);
   }
   if (const auto* seen = std::get_if<event::RecordSeen>(&event)) {
-    if (seen->record.epoch > std::max(slot_.epoch, slot_.highest_seen))
+    if (seen->record.epoch > std::max(slot_.epoch, slot_.highest_seen) && !is_own_promise(seen->record))
       perform(EventKind::higher_epoch, event);
     return answer_done(seen->id, "the highest epoch known here is " + std::to_string(slot_.highest_seen));
   }
@@ -198,6 +198,13 @@ void RoleMachine::take(const Event& event) {
   }
   if (std::holds_alternative<event::PostmasterBack>(event)) postmaster_ok_ = true;
   perform(kind_of(event), event);
+}
+
+/// The other node has promised this one the epoch that it asked for, and a forwarder is faster than the
+/// answer.
+bool RoleMachine::is_own_promise(const RoleRecord& record) const {
+  return (state_ == RoleState::candidate || state_ == RoleState::standby) && candidacy_.epoch != 0 &&
+         record.epoch == candidacy_.epoch && record.master == settings_.self;
 }
 
 void RoleMachine::see_report(const NodeReport& report, const Event& event) {

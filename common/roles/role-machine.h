@@ -170,6 +170,7 @@ class RoleMachine {
   void take(const Event& event);
   void perform(EventKind kind, const Event& event);
   /// The first thing done with any message of the peer.
+  bool is_own_promise(const RoleRecord& record) const;
   void see_report(const NodeReport& report, const Event& event);
   void enter(RoleState next, std::string reason);
   void set_reason(std::string reason) { reason_ = std::move(reason); }

@@ -592,3 +592,50 @@ TEST_CASE("a witness that was taken out of the settings is forgotten; one that i
     CHECK(record->slot.witness_revision == (witness ? 5U : 0U));
   }
 }
+
+TEST_CASE("switchover: a forwarder that carries the promise faster than the answer ends no candidacy") {
+  // Found with real relays.
+  const bool witness = GENERATE(false, true);
+  Bench bench(Node::b, witness);
+  bench.be_standby();
+  if (witness) (void)bench.answer_witness();
+  NodeReport drained = bench.peer(RoleState::recover);
+  (void)bench.give(event::PeerAsked{9, {drained, TakeOver{0, true}}});
+  REQUIRE(bench.machine.state() == RoleState::candidate);
+  REQUIRE(std::get<AskPromise>(*bench.asked).epoch == 2);
+  const RoleRecord promise{kPair, 2, Node::b, Node::b, kGeneration, true};
+  NodeReport promised = bench.peer(RoleState::standby);
+  promised.epoch = promised.highest_seen = 2;
+  promised.master = promised.data_node = Node::b;
+
+  SECTION("the answer comes behind it") {
+    (void)bench.give(event::RecordSeen{10, promise});
+    CHECK(bench.machine.state() == RoleState::candidate);
+    promised.sequence = 100;
+    (void)bench.give(event::PeerAnswered{bench.ask_ticket, {promised, true, true, ""}});
+    while (witness && bench.witness_ticket != 0 && bench.machine.state() == RoleState::candidate)
+      (void)bench.answer_witness();
+    CHECK(bench.machine.state() == RoleState::master);
+    CHECK(bench.machine.slot().epoch == 2);
+  }
+  SECTION("the answer never comes: it stays joined, and the promise is heard of later") {
+    if (witness) return;  // there the term would be over by then
+    bench.now += 20s;
+    (void)bench.give(event::PeerSilent{bench.ask_ticket});
+    for (int i = 0; i < 3 && bench.machine.state() == RoleState::candidate; ++i) {
+      bench.now += 1s;
+      (void)bench.tick();
+      (void)bench.give(event::PeerSilent{bench.ask_ticket});
+    }
+    REQUIRE(bench.machine.state() == RoleState::standby);
+    (void)bench.give(event::RecordSeen{10, promise});
+    CHECK(bench.machine.state() == RoleState::standby);
+    promised.sequence = 100;
+    (void)bench.give(event::PeerReported{promised});
+    CHECK(bench.machine.state() == RoleState::candidate);
+  }
+  SECTION("another's record of a later epoch does end it") {
+    (void)bench.give(event::RecordSeen{10, {kPair, 3, Node::a, Node::a, kGeneration, false}});
+    CHECK(bench.machine.state() == RoleState::stale);
+  }
+}
