@@ -1,12 +1,17 @@
 """The forwarder follows the master of the highest epoch, lets connections wait, and is plain TCP underneath."""
 import concurrent.futures
+import contextlib
+import datetime
+import re
+import resource
 import socket
+import statistics
 import time
 
 import psycopg
 import pytest
 
-from harness import Forwarder, holds, wait_until
+from harness import Forwarder, holds, wait_until, wire
 from harness.stand_in import StandIn, signed_record
 
 
@@ -123,14 +128,129 @@ def test_connections_wait_for_a_master(stand_ins, forwarder):
         client.close()
 
 
+def refused(forwarder) -> dict:
+    """The fields of the error that a PostgreSQL client gets."""
+    with wire.Wire(forwarder.port) as line:
+        line.send(wire.startup(user="app"))
+        kind, body = line.receive()
+    assert kind == b"E", (kind, body)
+    return wire.fields(body)
+
+
 def test_a_wait_has_an_end(stand_ins):
-    """After connect_wait a PostgreSQL client is told 57P03 and why."""
+    """After connect_wait, and not before, a PostgreSQL client is told 57P03 and why."""
     with Forwarder([one.ports for one in stand_ins], connect_wait="500ms") as forwarder:
         began = time.monotonic()
-        with pytest.raises(psycopg.OperationalError) as refused:
-            psycopg.connect(forwarder.tcp(), connect_timeout=10)
+        told = refused(forwarder)
         assert 0.4 < time.monotonic() - began < 5
-        assert "master" in str(refused.value)
+        assert told["S"] == "FATAL" and told["C"] == "57P03"
+        assert "no master" in told["M"] and "node a is STANDBY, node b is STANDBY" in told["D"]
+
+
+def test_it_follows_within_100_ms(stand_ins, forwarder):
+    """From the new master's record to the first byte of it on a connection that waited."""
+    a, b = stand_ins
+    took = []
+    b.says("ALONE", 2, "b")
+    assert who(forwarder) == "b"
+    for epoch in range(4, 44, 2):
+        since = forwarder.log_size()
+        b.says("STALE", epoch - 2, "b")
+        wait_until(lambda: forwarder.log_contains("no-master", since=since), 5, "the forwarder to know no master")
+        with connect(forwarder) as client:
+            began = time.monotonic()
+            b.says("ALONE", epoch, "b")
+            assert client.recv(1) == b"b"
+            took.append(time.monotonic() - began)
+    print(f"median {statistics.median(took) * 1000:.1f} ms, longest {max(took) * 1000:.1f} ms")
+    assert statistics.median(took) <= 0.1
+
+
+@pytest.fixture
+def many_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thousand_sessions(many_files, stand_ins, forwarder):
+    """All are served; when the master changes all are ended, and a thousand new ones that waited are served by the new one."""
+    a, b = stand_ins
+    a.says("MASTER", 1, "a")
+    before = forwarder.rss()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(forwarder, 30)) for _ in range(1000)]
+        for n, client in enumerate(clients):
+            client.sendall(b"%04d" % n)
+        for n, client in enumerate(clients):
+            assert receive(client, 5) == b"a%04d" % n
+        print(f"{(forwarder.rss() - before) / 1000 / 1024:.1f} KiB a session")
+        assert forwarder.rss() - before < 1000 * 64 * 1024
+        a.says("STALE", 2, "b")
+        wait_until(lambda: forwarder.log_contains("no-master"), 5, "the forwarder to know no master")
+        waiting = [stack.enter_context(connect(forwarder, 30)) for _ in range(1000)]
+        b.says("ALONE", 2, "b")
+        for client in waiting:
+            assert client.recv(1) == b"b"
+        for client in clients:
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+
+
+def receive(client, count) -> bytes:
+    got = b""
+    while len(got) < count:
+        piece = client.recv(count - len(got))
+        assert piece, f"the connection was ended after {got!r}"
+        got += piece
+    return got
+
+
+def test_both_relays_away_and_back(full):
+    """For five seconds (with --full: five minutes) nobody answers: clients are told so, neither log nor processor time grows
+    with the time, and it is there when they are back."""
+    first = StandIn("a"), StandIn("b")
+    ports = [one.ports for one in first]
+    first[0].says("MASTER", 1, "a")
+    seconds = 300 if full else 5
+    with Forwarder(ports, connect_wait="500ms") as forwarder:
+        assert who(forwarder) == "a"
+        for one in first:
+            one.close()
+        wait_until(lambda: forwarder.log().count("relay-silent") == 2, 10, "the forwarder to miss both")
+        said, used, memory = forwarder.log_size(), forwarder.cpu_seconds(), forwarder.rss()
+        assert refused(forwarder)["C"] == "57P03"
+        holds(forwarder.running, seconds, "it waits")
+        assert forwarder.log_size() - said < 1000, forwarder.log()[said:]
+        assert forwarder.cpu_seconds() - used < 0.02 * seconds
+        assert forwarder.rss() - memory < 1 << 20
+        back = [StandIn(name, those) for name, those in zip("ab", ports)]
+        try:
+            back[1].says("ALONE", 2, "b")
+            wait_until(lambda: who(forwarder) == "b", 5, "the forwarder to follow the one that came back")
+        finally:
+            for one in back:
+                one.close()
+
+
+def test_it_follows_real_relays_within_100_ms(own_pair):
+    """From the moment at which the new master serves, by its log, until the forwarder follows it, by its own."""
+    with Forwarder(own_pair.forwarder_relays()) as forwarder:
+        took = []
+        for new in "baba":
+            since = forwarder.log_size()
+            own_pair.tool.run("switchover", "--to", new, "--yes")
+            own_pair.wait_joined(master=new)
+            wait_until(lambda: forwarder.log_contains(" following ", since=since), 10, "the forwarder to follow")
+            served = own_pair.nodes[new].relay.log_lines(" role-(master|alone) ")[-1]
+            took.append(moment(forwarder.log_lines(" following ", since=since)[-1]) - moment(served))
+        print([f"{seconds * 1000:.0f} ms" for seconds in took])
+        assert statistics.median(took) <= 0.1
+
+
+def moment(line) -> float:
+    return datetime.datetime.fromisoformat(re.match(r"\S+", line).group()).timestamp()
 
 
 def test_half_close_in_both_directions(stand_ins, forwarder):

@@ -117,6 +117,11 @@ class Plant:
         wait_until(lambda: all(r.count > b + 20 for r, b in zip(recorders, before[0])) and self.lists.count > before[1] + 10,
                    timeout, "the loads to go on")
 
+    def every_writer_goes_on(self, timeout=30):
+        before = [len(ids) for r in self.recorders for ids in r.acknowledged]
+        wait_until(lambda: all(len(ids) > b + 5 for (ids, b) in zip((ids for r in self.recorders for ids in r.acknowledged),
+                                                                   before)), timeout, "every writer to go on")
+
     def acknowledged(self) -> int:
         return sum(r.count for r in self.recorders) + self.lists.count
 

@@ -70,15 +70,26 @@ class Recorder:
     def count(self) -> int:
         return sum(map(len, self.acknowledged))
 
-    def check(self, server, database="app"):
-        """Asserts that `server` holds every acknowledged id, and none that nobody tried to write."""
+    def pause_since(self, began) -> float:
+        """The longest time that a writer was without an acknowledgement, of those that ended after `began`, in seconds."""
+        last, longest = {}, 0.0
+        for _, received, _, ids in list(self.log):
+            writer = ids[0] // WRITER_SPAN
+            if writer in last and received > began:
+                longest = max(longest, received - last[writer])
+            last[writer] = received
+        return longest
+
+    def check(self, server, database="app", others=False):
+        """Asserts that `server` holds every acknowledged id, and none that nobody tried to write (`others`: but loads that
+        ended before)."""
         there = {row[0] for row in server.sql(f"SELECT id FROM {self.table}", database=database)}
         acknowledged = set().union(*self.acknowledged)
         attempted = set().union(*self.attempted)
         lost = sorted(acknowledged - there)
         assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged writes are not on {server.name}: {lost[:20]}"
         assert acknowledged, "nothing was acknowledged: this load shows nothing"
-        strange = sorted(there - attempted)
+        strange = [] if others else sorted(there - attempted)
         assert not strange, f"{server.name} holds ids that nobody wrote: {strange[:20]}"
 
     def _write(self, number, choice):

@@ -21,8 +21,10 @@ def signed_record(epoch, master) -> dict:
 class StandIn:
     """A relay as a forwarder sees it: a control port with a status, and a port that says who it is and echoes."""
 
-    def __init__(self, node):
+    def __init__(self, node, ports=(0, 0)):
         self.node = node
+        self.guests = False
+        self.said = threading.Condition()
         self.state, self.epoch, self.master = "STANDBY", 1, "a"
         self.connections = 0
         self.carried = []  # records that a forwarder brought
@@ -40,7 +42,8 @@ class StandIn:
                         while not stand_in.closing.is_set():
                             self.wfile.write(f"data: {json.dumps(stand_in.status())}\n\n".encode())
                             self.wfile.flush()
-                            stand_in.closing.wait(0.05)
+                            with stand_in.said:
+                                stand_in.said.wait(0.05)
                     self.close_connection = True
                     return
                 body = json.dumps(stand_in.status()).encode()
@@ -61,15 +64,18 @@ class StandIn:
                 pass
 
         self.closing = threading.Event()
-        self.control = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Control)
+        self.control = http.server.ThreadingHTTPServer(("127.0.0.1", ports[1]), Control)
         self.control.daemon_threads = True
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", ports[0]), backlog=512)
         self.open = []
         threading.Thread(target=self.control.serve_forever, daemon=True).start()
         threading.Thread(target=self.serve, daemon=True).start()
 
-    def says(self, state, epoch, master):
-        self.state, self.epoch, self.master = state, epoch, master
+    def says(self, state, epoch, master, guests=False):
+        """At once, to all who watch."""
+        with self.said:
+            self.state, self.epoch, self.master, self.guests = state, epoch, master, guests
+            self.said.notify_all()
 
     def status(self):
         return {"version": "0.1.0", "node": self.node, "mode": "pair", "protocol": "postgres", "discipline": "classic",
@@ -80,7 +86,7 @@ class StandIn:
                 "sessions": {"open": 0, "total": 0, "refused": 0},
                 "traffic": {"units": 0, "frontend_bytes": 0, "backend_bytes": 0, "standby_bytes": 0},
                 "standby": {"joined": True, "stale_reason": "", "lag_units": 0}, "differences": {"writes": 0, "reads": 0},
-                "bootstrap": None, "events": [], "hint": ""}
+                "guests": self.guests, "bootstrap": None, "events": [], "hint": ""}
 
     def serve(self):
         with contextlib.suppress(OSError):
@@ -104,6 +110,8 @@ class StandIn:
 
     def close(self):
         self.closing.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self.listener.close()
         for connection in self.open:
             connection.close()
