@@ -71,9 +71,10 @@ int serve(Inputs inputs, const Read& read, Launch& launch, ServiceNotifier notif
   const bool in_order = forwarder.run();
   // Everything is closed and written. A lookup of a name that hangs in the system would hold up the
   // destructors.
-  launch.remove_pid_file();
+  const int status = in_order ? kExitOk : kExitSoftware;
   std::fflush(nullptr);
-  std::_Exit(in_order ? kExitOk : kExitSoftware);
+  launch.ended(status);
+  std::_Exit(status);
 }
 
 }  // namespace

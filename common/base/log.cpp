@@ -33,6 +33,7 @@ std::shared_ptr<const Output> make_output(const std::shared_ptr<spdlog::sinks::s
 struct State {
   std::atomic<Level> level{Level::info};
   std::mutex mutex;
+  Observer observer;
   std::shared_ptr<const Output> output =
       make_output(std::make_shared<spdlog::sinks::stderr_sink_mt>(), false);
 
@@ -108,9 +109,14 @@ Result<Level> parse_level(std::string_view text) {
   return Error{"'" + std::string(text) + "' is not a log level: use debug, info, warning or error"};
 }
 
+void set_observer(Observer observer) {
+  state().observer = std::move(observer);
+}
+
 void write(Level level, std::string_view event, Fields fields) {
   State& s = state();
   if (level < s.level.load(std::memory_order_relaxed)) return;
+  if (s.observer) s.observer(level, event, fields);
   const std::shared_ptr<const Output> output = s.current();
   std::string line;
   if (output->json) {

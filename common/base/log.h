@@ -3,6 +3,7 @@
 /// Never pass a secret: there is no filter behind this.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -37,6 +38,11 @@ struct Options {
 /// At the start, and again to open the file anew. Without it: standard error. An error changes nothing.
 Result<void> open(const Options& options);
 Result<Level> parse_level(std::string_view text);
+
+/// Sees every line too, on the thread that writes it: the event log of a system that has one. Set it before there are
+/// threads; it must not write to the log.
+using Observer = std::function<void(Level, std::string_view event, Fields fields)>;
+void set_observer(Observer observer);
 
 /// `event` is a stable kebab-case name that scripts may look for.
 void write(Level level, std::string_view event, Fields fields);

@@ -97,6 +97,10 @@ void Launch::tell(int status) {
   ::close(std::exchange(waiting_, -1));
 }
 
+void Launch::ended(int) {
+  pid_file_.remove();
+}
+
 void Launch::ready() {
   if (waiting_ < 0) return;
   std::fflush(nullptr);

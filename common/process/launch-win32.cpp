@@ -1,5 +1,6 @@
 /// Windows has services for the background; the flags for it are not offered there.
 #include "common/process/launch.h"
+#include "common/process/service-reports.h"
 
 namespace pgtandem {
 
@@ -18,6 +19,9 @@ Result<void> Launch::take_pid_file(const std::string& path) {
 void Launch::ready() {}
 int Launch::failed(int status) {
   return status;
+}
+void Launch::ended(int status) {
+  service_reports().ended(status);
 }
 void Launch::tell(int) {}
 

@@ -24,8 +24,9 @@ class Launch {
 
   /// Fails if another instance has the file. It is removed with this object.
   Result<void> take_pid_file(const std::string& path);
-  /// To be called where the process ends without destructors.
-  void remove_pid_file() { pid_file_.remove(); }
+  /// To be called where the process ends without destructors: nothing is left behind, and a service manager that
+  /// wants to know hears of it.
+  void ended(int status);
 
   /// It serves: whoever waits exits with 0, and the terminal is let go.
   void ready();

@@ -4,11 +4,12 @@
 
 namespace pgtandem {
 
+// SIGBREAK: Ctrl-Break in a console; for a service, what its manager calls "parameters have changed".
 std::vector<int> stop_signals() {
   return {SIGTERM, SIGINT};
 }
 std::vector<int> reload_signals() {
-  return {};
+  return {SIGBREAK};
 }
 
 }  // namespace pgtandem

@@ -23,6 +23,7 @@ def pytest_addoption(parser):
     group.addoption("--quick", action="store_true", help="leave out tests marked slow")
     group.addoption("--full", action="store_true", help="also tests marked full; the long form of the others")
     group.addoption("--packages", action="store_true", help="also tests marked packages: in a clean Debian root")
+    group.addoption("--windows", action="store_true", help="also tests marked windows: the Windows service, under wine")
     group.addoption("--seed", type=int, default=None, help="repeat the random moments of an earlier run")
     group.addoption("--repeat", type=int, default=None, help="runs of each of the hardest cases (default 2)")
     group.addoption("--moments", type=int, default=None, help="random moments for each fault")
@@ -32,6 +33,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "mirror_flags(*flags): what the relay of own_mirror gets on its command line")
     config.addinivalue_line("markers", "slow: takes over ten seconds; left out by --quick")
     config.addinivalue_line("markers", "packages: needs root and a Debian mirror; only with --packages")
+    config.addinivalue_line("markers", "windows: needs wine and the mingw build; only with --windows")
     config.addinivalue_line("markers", "full: takes minutes; only with --full")
     # A time limit from outside ends this process by SIGTERM: as an interrupt, it runs every clean-up.
     signal.signal(signal.SIGTERM, interrupted)
@@ -49,6 +51,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="runs with --full"))
         if "packages" in item.keywords and not config.getoption("--packages"):
             item.add_marker(pytest.mark.skip(reason="runs with --packages"))
+        if "windows" in item.keywords and not config.getoption("--windows"):
+            item.add_marker(pytest.mark.skip(reason="runs with --windows"))
         if "slow" in item.keywords and quick:
             item.add_marker(pytest.mark.skip(reason="left out by --quick"))
 

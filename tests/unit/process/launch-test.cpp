@@ -97,6 +97,6 @@ TEST_CASE("without daemon nothing changes, and the pid file is this process's ow
   REQUIRE(begun->take_pid_file(folder.path("pid")).ok());
   CHECK_FALSE(begun->take_pid_file(folder.path("pid")).ok());
   CHECK(begun->failed(78) == 78);
-  begun->remove_pid_file();
+  begun->ended(0);
   CHECK_FALSE(std::filesystem::exists(folder.path("pid")));
 }
