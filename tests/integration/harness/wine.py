@@ -55,20 +55,34 @@ class Wine(Program):
     def ready(self):
         # The service manager is started here, and has this log as its standard error.
         with open(self.log_file, "ab") as log:
-            subprocess.run([binary("wine64"), "wineboot", "--init"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                           env={**clean_environment(), **self.environment()}, timeout=self.start_timeout, check=True)
+            self._tool("wine64", "wineboot", stdout=log, stderr=log, check=True)
         return self.drive.is_dir()
 
     def start(self, wait=True):
-        shutil.rmtree(self.prefix, ignore_errors=True)
-        self.prefix.mkdir(parents=True)
+        """A new prefix, set up and started a second time: while it is being set up, wine starts two services through
+        one pipe now and then, and both fail."""
+        if not self.prefix.exists():
+            self.prefix.mkdir(parents=True)
+            self._tool("wine64", "wineboot", "--init", check=True)
+            self._tool("wineserver64", "--wait", check=True)
         return super().start(wait)
+
+    def _tool(self, name, *words, **options):
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+        subprocess.run([binary(name), *words], env={**clean_environment(), **self.environment()},
+                       timeout=self.start_timeout, **options)
+
+    def reboot(self):
+        """Everything ends, and starts again as a machine does."""
+        self._tool("wineserver64", "--kill", check=True)
+        self.process.wait(60)
+        self._gone()
+        return self.start()
 
     def end(self):
         """Every process of this prefix, and no other, ends with its server."""
         if self.process is not None:
-            subprocess.run([binary("wineserver64"), "--kill"], env={**clean_environment(), **self.environment()},
-                           timeout=60, check=False)
+            self._tool("wineserver64", "--kill")
             self.process.wait(60)
             self._gone()
         shutil.rmtree(self.prefix, ignore_errors=True)
