@@ -168,6 +168,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool committed_inside = false;       ///< a tag said so
   bool completed_inside = false;       ///< one of several statements
   bool forgiving = false;              ///< the standby was not given what the master gave up
+  bool standby_cancelled = false;      ///< it is still at what the master has refused
 
   /// A unit begins: what was to go in front of it does.
   void take_prefix(PrefixReplies& replies) {
@@ -179,7 +180,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   }
   void begin_unit() {
     master = standby = {};
-    committed_inside = completed_inside = forgiving = false;
+    committed_inside = completed_inside = forgiving = standby_cancelled = false;
   }
 
  private:

@@ -213,7 +213,7 @@ asio::awaitable<void> Session::free_advisory_locks(bool extended) {
 void Session::check_standbys_locks() {
   SerialState& s = *serial_;
   const SteadyTime now = std::chrono::steady_clock::now();
-  const bool alone = standby_state_ == StandbyState::live && s.standby.lock_timeout && !s.master.lock_timeout;
+  const bool alone = standby_state_ == StandbyState::live && s.standby.lock_timeout && !s.master.failed();
   if (!alone) {
     s.standby_behind_locks.reset();
   } else if (!s.standby_behind_locks) {
@@ -224,9 +224,11 @@ void Session::check_standbys_locks() {
   }
 }
 
+/// What the master has refused for good, the standby need not wait for: nothing is left of it on either. It
+/// may find another row in its way first (a deferred key that is taken twice).
 bool Session::attempt_met_a_lock() const {
   const SerialState& s = *serial_;
-  const bool standby_counts = standby_state_ == StandbyState::live;
+  const bool standby_counts = standby_state_ == StandbyState::live && !s.master.failed();
   return s.master.lock_timeout || (standby_counts && s.standby.lock_timeout);
 }
 

@@ -293,6 +293,11 @@ asio::awaitable<void> Session::on_master_gone() {
   bool alive = true;
   if (!guest_) alive = co_await env_.services.probe_master();
   if (ended() || succeeding_ || guest_ != was_guest) co_return;
+  if (alive && master_crashed_ && env_.keeper != nullptr) {
+    // It is back in no time, without its sessions and what they had not committed (hard point 13).
+    alive = false;
+    env_.keeper->own_postmaster(false, "one of its backends crashed, and with it all sessions");
+  }
   if (!alive && may_be_succeeded()) {
     co_await await_successor();
     if (ended() || succeeding_ || guest_) co_return;

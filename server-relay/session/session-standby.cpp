@@ -21,6 +21,9 @@ void count_standby_wait(ThreadCounters& counters, std::chrono::steady_clock::dur
   ThreadCounters::add(counters.standby_wait_us, positive);
 }
 
+/// So long a standby may be at something that the master has refused.
+constexpr auto kRefusedLimit = std::chrono::milliseconds(200);
+
 /// Requests that wait to be written to a standby that takes nothing more.
 constexpr std::size_t kStuckLimit = IoThread::kScratchSize;
 
@@ -120,7 +123,9 @@ void Session::finish_matched_units() {
 
 /// Those of an attempt are judged when it is over.
 void Session::handle_mismatches() {
-  if (serial_ != nullptr && serial_->forgiving) drop_mismatches();
+  const bool both_refused = serial_ != nullptr && serial_->standby_cancelled && serial_->master.failed() &&
+                            serial_->standby.sqlstate == "57014";
+  if (serial_ != nullptr && (serial_->forgiving || both_refused)) drop_mismatches();
   if (serial_ == nullptr || !serial_->judging) judge_mismatches();
 }
 
@@ -277,6 +282,7 @@ void Session::check_standby_clock(SteadyTime now) {
   if (lag != 0 && !units_.empty()) {
     const Unit& unit = units_.front();
     const auto waited = now - unit.master_done;
+    if (serial_ != nullptr && waited > kRefusedLimit) stop_refused_on_standby();
     if (waited <= settings.standby_timeout || now < extended_until_) return;
     // A standby that began when the master had finished may take as long again.
     const auto half = (unit.master_done - unit.began) * (unit.deferred ? 3 : 1) / 2;
@@ -294,6 +300,17 @@ void Session::check_standby_clock(SteadyTime now) {
   if ((request_stuck || window_full) && now - standby_progress_ > settings.standby_timeout) {
     standby_lost("the standby made no progress for standby_timeout while the master was a full window ahead");
   }
+}
+
+/// What the master has refused for good, and had committed nothing of, the standby need not finish: it may
+/// wait there for a transaction that was not in the master's way (a deferred key that is taken twice).
+void Session::stop_refused_on_standby() {
+  SerialState& s = *serial_;
+  const bool nothing_committed = !s.committed_inside && !s.calls_code;
+  const bool refused = s.master.failed() && !s.standby.failed() && nothing_committed && units_.size() == 1;
+  if (!refused || s.judging || s.standby_cancelled) return;
+  s.standby_cancelled = true;
+  spawn(&Session::cancel_on_standby);
 }
 
 asio::awaitable<void> Session::probe_then_judge() {

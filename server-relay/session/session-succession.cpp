@@ -141,9 +141,10 @@ bool Session::is_behind_the_cut(MessagePiece& piece) {
 
 /// A server that is shut down at once says goodbye by a warning ("Error Codes", class 57). If the session
 /// goes on there is nothing to warn of, and if not its own error comes.
-bool Session::is_goodbye(const MessagePiece& piece) const {
+bool Session::is_goodbye(const MessagePiece& piece) {
   if (piece.type != 'N' || !piece.whole() || !may_be_succeeded()) return false;
   const Result<ServerError> notice = parse_error_response(piece.body);
+  if (notice && notice->sqlstate == "57P02") master_crashed_ = true;
   return notice && (notice->sqlstate == "57P01" || notice->sqlstate == "57P02");
 }
 

@@ -294,6 +294,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::uint64_t master_ahead() const;
   std::uint64_t standby_ahead() const;
   void check_standby_clock(SteadyTime now);
+  void stop_refused_on_standby();
   asio::awaitable<void> probe_then_judge();
   bool mirrored() const { return standby_state_ != StandbyState::none; }
 
@@ -305,7 +306,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void succeed();
   void note_authority();
   bool is_behind_the_cut(MessagePiece& piece);
-  bool is_goodbye(const MessagePiece& piece) const;
+  bool is_goodbye(const MessagePiece& piece);
   void end_unsucceeded(const std::string& why, std::string_view sqlstate = "57P01");
   AheadReplies::Reading standbys_reading() const;
   void keep_ahead(const ReplyProgress& place, const MessagePiece& piece);
@@ -376,7 +377,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::string for_standby_;    ///< requests as the standby gets them, while they are being collected
   // The succession (session-succession.cpp).
   AheadReplies ahead_;
-  bool master_gone_ = false;  ///< its connection ended: what that means is being judged
+  bool master_gone_ = false;     ///< its connection ended: what that means is being judged
+  bool master_crashed_ = false;  ///< it said so: 57P02
   bool no_successor_ = false;
   bool succeeding_ = false;  ///< the standby has still to come to the place where the master was lost
   bool guest_ = false;       ///< its server is the other node's

@@ -144,6 +144,34 @@ def test_a_deferred_key_that_two_take(world, player, level):
         two.rollback()
 
 
+@pytest.mark.parametrize("how", ("one statement", "in a block", "several statements"))
+def test_what_the_master_refuses_waits_nowhere(world, player, how):
+    """Of two rows with a deferred key one is committed, one of an open transaction. Where they lie in the table says which
+    one a server finds first: the master refuses, the standby waits for the transaction. Both have refused."""
+    assert player().do("CREATE TABLE placed (k int UNIQUE DEFERRABLE INITIALLY DEFERRED, n int)").ok
+    world.standby.sql("INSERT INTO placed VALUES (0, 0)", database="app")
+    assert player().do("INSERT INTO placed VALUES (1, 1)", tag="INSERT 0 1").ok
+    world.standby.sql("DELETE FROM placed WHERE k = 0", database="app")
+    world.standby.sql("VACUUM placed", database="app")  # the next row lies in front of the first one
+    open_one, other = player(), player()
+    open_one.begin()
+    assert open_one.do("INSERT INTO placed VALUES (1, 2)", tag="INSERT 0 1").ok
+    assert [s.value("SELECT ctid FROM placed WHERE n = 1") for s in (world.master, world.standby)] == ["(0,1)", "(0,2)"]
+    began = time.monotonic()
+    insert = "INSERT INTO placed VALUES (1, 3)"
+    if how == "one statement":
+        assert other.do(insert, allow=("23505",)).sqlstate == "23505"
+    elif how == "several statements":
+        assert other.do(f"{insert}; SELECT 1", allow=("23505",), protocol="simple").sqlstate == "23505"
+    else:
+        other.begin()
+        other.do(insert)
+        assert other.do("COMMIT", allow=("23505",)).sqlstate == "23505"
+    assert time.monotonic() - began < 1.5, "nobody waits for the open transaction"
+    open_one.rollback()
+    world.relay.assert_still_joined()
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_read_skew(world, player, level):
     """A row read before another's commit and one read after it: only READ COMMITTED sees the other's change."""

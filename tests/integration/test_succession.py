@@ -237,6 +237,22 @@ def test_one_backend_that_is_ended_ends_its_session_alone(own_pair):
     own_pair.a.relay.assert_still_joined()
 
 
+def test_a_backend_that_crashes_takes_the_server_with_it(own_pair):
+    """kill -9 of one backend: the server ends all of its sessions, and they go on with the other one."""
+    with psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as setup:
+        setup.execute(TABLE)
+    sessions = [Everything(own_pair, n) for n in range(10)]
+    victim = psycopg.connect(own_pair.a.relay.tcp(), autocommit=True)
+    own_pair.a.postgres.kill_backend(victim.execute("SELECT pg_backend_pid()").fetchone()[0])
+    own_pair.b.relay.wait_state("ALONE")
+    for session in sessions:
+        session.go_on()
+    assert own_pair.b.postgres.value("SELECT count(*) FROM ledger") == 20
+    for session in sessions:
+        session.connection.close()
+    victim.close()
+
+
 def test_an_open_serializable_transaction_is_to_be_tried_again(own_pair):
     """The master alone has judged it: it ends with 40001, as hard point 5 says."""
     with psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as session:
