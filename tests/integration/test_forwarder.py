@@ -166,6 +166,26 @@ def test_it_follows_within_100_ms(stand_ins, forwarder):
     assert statistics.median(took) <= 0.1
 
 
+def test_it_leaves_sessions_that_go_on_with_the_new_masters_server(stand_ins, forwarder):
+    """A relay that handed its server's sessions over keeps them (its guests), until it says that there are none."""
+    a, b = stand_ins
+    a.says("MASTER", 1, "a")
+    with connect(forwarder) as client:
+        assert client.recv(1) == b"a"
+        a.says("DRAINING", 1, "a")
+        b.says("ALONE", 2, "b")
+        assert who(forwarder) == "b"
+        a.says("STALE", 2, "b", guests=True)
+        for n in range(20):
+            client.sendall(b"%02d" % n)
+            assert client.recv(2) == b"%02d" % n
+        assert who(forwarder) == "b"
+        a.says("STALE", 2, "b")
+        client.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
 @pytest.fixture
 def many_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
