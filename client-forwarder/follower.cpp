@@ -14,12 +14,22 @@ Decision Follower::on_report(std::size_t relay, const RelayReport& report) {
   relays_[relay].reachable = true;
   relays_[relay].report = report;
   if (report.pair_mode && report.record) learn(relay, report, decision);
+  if (!shows_lower_epoch(relays_[relay])) relays_[relay].had_its_moment = false;
   return decide(std::move(decision));
 }
 
 Decision Follower::on_silence(std::size_t relay) {
   relays_[relay].reachable = false;
   return decide({});
+}
+
+Decision Follower::on_patience_over(std::size_t relay) {
+  relays_[relay].had_its_moment = true;
+  return decide({});
+}
+
+bool Follower::is_draining(std::size_t relay) const {
+  return relays_[relay].report && relays_[relay].report->state == kDraining;
 }
 
 void Follower::learn(std::size_t relay, const RelayReport& report, Decision& decision) {
@@ -95,16 +105,19 @@ std::optional<std::size_t> Follower::choose_flags_only() const {
   return only || !kept ? only : target_;
 }
 
-bool Follower::has_lost_its_right(std::size_t relay) const {
+bool Follower::shows_lower_epoch(const Known& known) const {
+  return known.report && known.report->record && known.report->record->cluster == memory_.cluster &&
+         known.report->record->epoch < memory_.epoch;
+}
+
+Follower::Standing Follower::standing(std::size_t relay) const {
   const Known& known = relays_[relay];
-  if (!target_ || *target_ == relay || !known.report) return false;
-  const auto& mine = known.report->record;
-  const auto& followed = relays_[*target_].report->record;
-  // It has handed over, and says what becomes of its sessions; or is about to.
-  const bool guests = known.report->guests && mine && mine->epoch == memory_.epoch;
-  if (known.reachable && (guests || known.report->state == kDraining)) return false;
-  if (known.reachable && !known.report->active) return true;
-  return mine && followed && mine->cluster == followed->cluster && mine->epoch < memory_.epoch;
+  if (!target_ || *target_ == relay || !known.report) return Standing::entitled;
+  const bool lower = shows_lower_epoch(known) && relays_[*target_].report->record;
+  const bool waiting = lower && known.reachable && !known.had_its_moment;
+  if (known.reachable && !known.report->active && !known.report->guests) return Standing::lost;
+  if (!lower) return Standing::entitled;  // silent: the connections themselves tell
+  return waiting ? Standing::in_doubt : Standing::lost;
 }
 
 bool Follower::lacks_record(const Known& known) const {
@@ -118,7 +131,9 @@ Decision Follower::decide(Decision decision) {
   target_ = choose();
   decision.target_changed = target_ != before;
   for (std::size_t i = 0; i < relays_.size(); ++i) {
-    if (has_lost_its_right(i)) decision.end_sessions.push_back(i);
+    const Standing sessions = standing(i);
+    if (sessions == Standing::lost) decision.end_sessions.push_back(i);
+    if (sessions == Standing::in_doubt) decision.wait_for.push_back(i);
     if (lacks_record(relays_[i])) decision.carry_to.push_back(i);
   }
   return decision;

@@ -9,9 +9,8 @@
 ///  - A flags-only relay has an epoch of its own that no other relay knows: it is followed if it is the only
 ///  active one.
 ///  - Sessions of another relay than the one followed end when it is known to be not active, or of a lower
-///  epoch.
-///    Not while it answers and says that it hands over (DRAINING), or that they are guests of the newer
-///    epoch.
+///  epoch; unless it says that they go on with the followed master's server (its guests). One that shows a
+///  lower epoch may be about to say so: it is given a moment.
 ///  - A relay that shows a lower epoch than was seen is given the record of the highest.
 #pragma once
 #include <optional>
@@ -30,6 +29,7 @@ struct Decision {
   bool target_changed = false;
   bool remember = false;                  ///< memory() changed: write it down before anything else is done
   std::vector<std::size_t> end_sessions;  ///< relays whose sessions have no right to go on
+  std::vector<std::size_t> wait_for;      ///< relays that may be about to say so: on_patience_over() follows
   std::vector<std::size_t> carry_to;      ///< relays to be given the record in memory()
   std::string remark;                     ///< something that an operator should know; told once
 };
@@ -42,6 +42,10 @@ class Follower {
   Decision on_report(std::size_t relay, const RelayReport& report);
   /// Its control port does not answer, or makes no sense.
   Decision on_silence(std::size_t relay);
+  /// It had its moment to say what becomes of its sessions.
+  Decision on_patience_over(std::size_t relay);
+  /// Whether it was last seen ending its work in order, so that its word is worth a longer wait.
+  bool is_draining(std::size_t relay) const;
 
   /// The relay to which new connections go, if there is one.
   std::optional<std::size_t> target() const { return target_; }
@@ -54,7 +58,10 @@ class Follower {
     bool reachable = false;
     std::optional<RelayReport> report;  ///< the last one, kept when the relay falls silent
     std::string remark;                 ///< the last one told
+    bool had_its_moment = false;        ///< on_patience_over(), since it last showed the highest epoch
   };
+  /// Of a relay's sessions.
+  enum class Standing { entitled, in_doubt, lost };
 
   void learn(std::size_t relay, const RelayReport& report, Decision& decision);
   bool adopts_other_pair(std::size_t relay, const RelayReport& report) const;
@@ -62,7 +69,8 @@ class Follower {
   bool is_active_flags_only(const Known& known) const;
   std::optional<std::size_t> choose() const;
   std::optional<std::size_t> choose_flags_only() const;
-  bool has_lost_its_right(std::size_t relay) const;
+  bool shows_lower_epoch(const Known& known) const;
+  Standing standing(std::size_t relay) const;
   bool lacks_record(const Known& known) const;
   Decision decide(Decision decision);
 

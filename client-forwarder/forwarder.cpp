@@ -22,6 +22,10 @@ constexpr auto kAcceptPause = 200ms;
 constexpr std::chrono::milliseconds kCarryTimeout = 3s;
 /// A relay that refused a record is offered it again after this.
 constexpr auto kCarryPause = 5s;
+/// For how long a relay that shows a lower epoch is waited for, before its sessions are ended: it sends its
+/// state when it changes. One that was draining hands its sessions over or ends them itself.
+constexpr std::chrono::milliseconds kMoment = 200ms;
+constexpr std::chrono::milliseconds kMomentOfDraining = 3s;
 
 asio::error_code open_acceptor(tcp::acceptor& acceptor, const tcp::endpoint& address) {
   asio::error_code failure;
@@ -221,6 +225,7 @@ void Forwarder::follow(std::size_t relay, const Decision& decision) {
   }
   if (decision.target_changed) log_target();
   for (const std::size_t i : decision.end_sessions) end_sessions(i);
+  for (const std::size_t i : decision.wait_for) await_word(i);
   for (const std::size_t i : decision.carry_to) carry(i);
   if (!decision.target_changed) return;
   target_changed_.notify();
@@ -253,6 +258,23 @@ void Forwarder::end_sessions(std::size_t relay) {
   log::info("sessions-ended", {{"relay", config::to_string(settings_.relays[relay])},
                                {"sessions", ended},
                                {"why", "it is no longer the master's relay"}});
+}
+
+void Forwarder::await_word(std::size_t relay) {
+  if (relays_[relay].awaited) return;
+  relays_[relay].awaited = true;
+  const auto wait = follower_.is_draining(relay) ? kMomentOfDraining : kMoment;
+  asio::co_spawn(
+      context_,
+      [this, wait]() -> asio::awaitable<void> {
+        asio::steady_timer moment(context_, wait);
+        co_await moment.async_wait(asio::use_awaitable);
+      },
+      [this, relay](const std::exception_ptr& failure) {
+        if (failure) return fail(failure);
+        relays_[relay].awaited = false;
+        follow(relay, follower_.on_patience_over(relay));
+      });
 }
 
 void Forwarder::carry(std::size_t relay) {

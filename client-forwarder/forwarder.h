@@ -51,6 +51,7 @@ class Forwarder {
   struct Relay {
     std::optional<bool> reachable;  ///< as last logged
     bool carrying = false;
+    bool awaited = false;                                 ///< its word on its sessions: await_word() runs
     std::chrono::steady_clock::time_point carry_again{};  ///< not before, after a record was refused
     Epoch carried = 0;                                    ///< the epoch last logged as carried
   };
@@ -64,6 +65,7 @@ class Forwarder {
   void follow(std::size_t relay, const Decision& decision);
   void log_target() const;
   void end_sessions(std::size_t relay);
+  void await_word(std::size_t relay);
   void carry(std::size_t relay);
   asio::awaitable<void> carry_record(std::size_t relay, FollowerMemory record);
   Endpoint control_port(std::size_t relay) const;

@@ -27,7 +27,7 @@ struct RelayReport {
   Node node = Node::none;
   std::string state;
   bool active = false;  ///< MASTER, ALONE, DEGRADING or DRAINING
-  bool guests = false;  ///< its sessions go on with the other node's server, which is master
+  bool guests = false;  ///< not master any more, but its sessions go on with the master's server
   Epoch epoch = 0;      ///< as the relay says; what counts is the record's
   std::optional<CarriedRecord> record;
 };

@@ -174,7 +174,7 @@ def test_it_leaves_sessions_that_go_on_with_the_new_masters_server(stand_ins, fo
         assert client.recv(1) == b"a"
         a.says("DRAINING", 1, "a")
         b.says("ALONE", 2, "b")
-        assert who(forwarder) == "b"
+        wait_until(lambda: who(forwarder) == "b", 5, "the forwarder to follow")
         a.says("STALE", 2, "b", guests=True)
         for n in range(20):
             client.sendall(b"%02d" % n)

@@ -129,8 +129,8 @@ class Plant:
         return node.relay.status()["role"]["epoch"]
 
     def errors(self) -> list:
-        """What clients have been told, but for transactions that are to be tried again (40001, 40P01)."""
-        return [text for load in self.loads() for _, _, text in load.errors]
+        """What the ledger's writers have been told."""
+        return [text for recorder in self.recorders for _, _, text in recorder.errors]
 
     def serving(self) -> list:
         """The names of the nodes that serve frontends now."""

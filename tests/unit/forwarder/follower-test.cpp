@@ -69,8 +69,9 @@ TEST_CASE("every active state is followed, and none of the others") {
 }
 
 TEST_CASE(
-    "a higher epoch takes over at once and ends the sessions of the old master, even of one that cannot be "
-    "asked") {
+    "a higher epoch takes over at once and ends the sessions of the old master; one that answers may have "
+    "its "
+    "word on them first") {
   const bool old_is_silent = GENERATE(false, true);
   Script script;
   script.pair(kA, "MASTER", 3, "a");
@@ -80,8 +81,24 @@ TEST_CASE(
   CHECK(script.target() == kB);
   CHECK(decision.target_changed);
   CHECK(decision.remember);
-  CHECK(decision.end_sessions == Relays{kA});
+  CHECK(decision.end_sessions == (old_is_silent ? Relays{kA} : Relays{}));
+  CHECK(decision.wait_for == (old_is_silent ? Relays{} : Relays{kA}));
   CHECK(script.follower.memory().epoch == 4);
+  if (old_is_silent) return;
+  SECTION("its moment passes") {
+    CHECK(ends(script.follower.on_patience_over(kA), kA));
+  }
+  SECTION("it falls silent") {
+    CHECK(ends(script.silent(kA), kA));
+  }
+  SECTION("it says that it is out") {
+    CHECK(ends(script.pair(kA, "FENCED", 4, "b"), kA));
+  }
+  SECTION("it repeats itself, again and again") {
+    CHECK_FALSE(ends(script.pair(kA, "MASTER", 3, "a"), kA));
+    CHECK(ends(script.follower.on_patience_over(kA), kA));
+    CHECK(ends(script.pair(kA, "MASTER", 3, "a"), kA));
+  }
 }
 
 TEST_CASE(
@@ -104,8 +121,15 @@ TEST_CASE(
     CHECK_FALSE(ends(script.pair(kB, "ALONE", 4, "b"), kA));  // the connections themselves tell
     CHECK(ends(script.pair(kB, "ALONE", 5, "b"), kA));
   }
-  SECTION("a newer epoch that it does not know") {
-    CHECK(ends(script.pair(kB, "ALONE", 5, "b"), kA));
+  SECTION("a newer epoch, of which it has a moment to hear") {
+    CHECK(script.pair(kB, "ALONE", 5, "b").wait_for == Relays{kA});
+    SECTION("it hears") {
+      const RelayReport later = *parse_report(guest_host_status("a", 5, "b"));
+      CHECK_FALSE(ends(script.follower.on_report(kA, later), kA));
+    }
+    SECTION("it does not") {
+      CHECK(ends(script.follower.on_patience_over(kA), kA));
+    }
   }
 }
 
