@@ -149,7 +149,9 @@ void Forwarder::stop() {
   asio::post(context_, [this] {
     log::info("forwarder-stopped", {{"sessions", std::uint64_t(sessions_.size())}});
     for (const auto& session : sessions_) session->end(SessionOutcome::stopped);
-    acceptors_.clear();
+    // Closed, not destroyed: Windows runs what is queued already after stop(), an accept among it.
+    asio::error_code ignored;
+    for (auto& acceptor : acceptors_) acceptor.close(ignored);
     context_.stop();
   });
 }
@@ -159,7 +161,7 @@ asio::awaitable<void> Forwarder::accept_on(tcp::acceptor& acceptor) {
   for (;;) {
     asio::error_code failure;
     tcp::socket client = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
-    if (failure == asio::error::operation_aborted) co_return;
+    if (failure == asio::error::operation_aborted || !acceptor.is_open()) co_return;
     if (!failure) {
       failing = false;
       begin_session(std::move(client));

@@ -15,15 +15,6 @@ using asio::ip::tcp;
 /// As much as a TCP receive buffer commonly holds; one for the thread, not one a session.
 constexpr std::size_t kBufferBytes = 64U << 10;
 
-// A peer is declared dead after kKeepIdle + kKeepCount * kKeepInterval: about a minute, so that an
-// application does not hang for the two hours of the system's default. Seconds.
-constexpr int kKeepIdle = 30;
-constexpr int kKeepInterval = 10;
-constexpr int kKeepCount = 3;
-
-template <int Name>
-using TcpInteger = asio::detail::socket_option::integer<IPPROTO_TCP, Name>;
-
 }  // namespace
 
 void prepare_socket(tcp::socket& socket) {
@@ -32,12 +23,7 @@ void prepare_socket(tcp::socket& socket) {
   socket.native_non_blocking(true, ignored);
   socket.non_blocking(true, ignored);
   socket.set_option(tcp::no_delay(true), ignored);
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-#ifdef TCP_KEEPIDLE
-  socket.set_option(TcpInteger<TCP_KEEPIDLE>(kKeepIdle), ignored);
-  socket.set_option(TcpInteger<TCP_KEEPINTVL>(kKeepInterval), ignored);
-  socket.set_option(TcpInteger<TCP_KEEPCNT>(kKeepCount), ignored);
-#endif
+  set_keep_alive(socket);
 }
 
 asio::awaitable<PumpResult> pump(tcp::socket& source, tcp::socket& target, std::uint64_t& bytes) {

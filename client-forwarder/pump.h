@@ -26,6 +26,10 @@ struct PumpResult {
 asio::awaitable<PumpResult> pump(asio::ip::tcp::socket& source, asio::ip::tcp::socket& target,
                                  std::uint64_t& bytes);
 
+/// A peer that is gone without a word is declared dead after a minute, so that an application does not hang
+/// for the two hours of the system's default. A sibling file for each kind of system.
+void set_keep_alive(asio::ip::tcp::socket& socket);
+
 /// Non-blocking, no Nagle delay, and keepalive that finds a dead peer within about a minute.
 void prepare_socket(asio::ip::tcp::socket& socket);
 
