@@ -15,7 +15,7 @@ endif()
 add_link_options(-static)  # no DLL of the compiler's beside the program
 
 set(COPIED_HEADERS ${CMAKE_BINARY_DIR}/headers)
-foreach(header asio asio.hpp cxxopts.hpp fmt nlohmann spdlog toml++)
+foreach(header asio asio.hpp catch2 cxxopts.hpp fmt nlohmann spdlog toml++)
   if(NOT EXISTS /usr/include/${header})
     message(FATAL_ERROR "/usr/include/${header} is missing: scripts/setup installs what is needed")
   endif()
@@ -23,7 +23,7 @@ foreach(header asio asio.hpp cxxopts.hpp fmt nlohmann spdlog toml++)
 endforeach()
 include_directories(SYSTEM ${COPIED_HEADERS})
 
-# find_package() looks here first: these two need no library, only the headers above.
+# find_package() looks here first: these need no library, only the headers above.
 file(WRITE ${CMAKE_FIND_PACKAGE_REDIRECTS_DIR}/spdlog-config.cmake [[
 if(NOT TARGET spdlog::spdlog)
   add_library(spdlog::spdlog INTERFACE IMPORTED)
@@ -34,6 +34,15 @@ file(WRITE ${CMAKE_FIND_PACKAGE_REDIRECTS_DIR}/nlohmann_json-config.cmake [[
 if(NOT TARGET nlohmann_json::nlohmann_json)
   add_library(nlohmann_json::nlohmann_json INTERFACE IMPORTED)
 endif()
+]])
+file(WRITE ${CMAKE_FIND_PACKAGE_REDIRECTS_DIR}/catch2-config.cmake [[
+if(NOT TARGET Catch2::Catch2)
+  add_library(Catch2::Catch2 INTERFACE IMPORTED)
+endif()
+]])
+file(WRITE ${CMAKE_FIND_PACKAGE_REDIRECTS_DIR}/catch2-config-version.cmake [[
+set(PACKAGE_VERSION 2)
+set(PACKAGE_VERSION_COMPATIBLE TRUE)
 ]])
 
 set(HTTP_PARSER ${CMAKE_SOURCE_DIR}/build/windows/sources/http-parser)

@@ -1,10 +1,10 @@
 /// What crypto.h and secret.h promise, by Windows' own CNG (bcrypt.dll): no library to ship, and the system's
 /// updates reach it.
+#include <array>
+#include <stdexcept>
 #include <windows.h>
 // Behind windows.h: it uses its types.
-#include <array>
 #include <bcrypt.h>
-#include <stdexcept>
 
 #include "common/base/crypto.h"
 #include "common/base/secret.h"
