@@ -176,6 +176,9 @@ int main_of(const Words& words) {
       return finish(start_service(kForwarderService), "the service runs");
     case CommandKind::stop:
       return finish(stop_service(kForwarderService), "the service has stopped");
+    case CommandKind::reload:
+      return finish(reload_service(kForwarderService),
+                    "the service was told; its log says what it took over");
     case CommandKind::status:
       return show_status();
     case CommandKind::service:

@@ -12,6 +12,7 @@ std::optional<CommandKind> kind_of(const std::string& word) {
   if (word == "uninstall") return CommandKind::uninstall;
   if (word == "start") return CommandKind::start;
   if (word == "stop") return CommandKind::stop;
+  if (word == "reload") return CommandKind::reload;
   if (word == "status") return CommandKind::status;
   if (word == "service") return CommandKind::service;
   return std::nullopt;
@@ -61,6 +62,7 @@ std::string command_help() {
          "  uninstall [--dry-run] [--keep-settings]\n"
          "                                    stop the service and remove all of it\n"
          "  start, stop                       return when the service runs, or has stopped\n"
+         "  reload                            the running service reads its settings again\n"
          "  status                            exit status 0: it runs, 3: it does not, 4: it is not "
          "installed\n"
          "  run [OPTION...]                   run in this console; also without a command\n\n";

@@ -13,6 +13,7 @@ enum class CommandKind {
   uninstall,  ///< remove all of it
   start,
   stop,
+  reload,  ///< the running service reads its settings again
   status,
   service,  ///< for the service manager alone
   help,

@@ -109,4 +109,13 @@ Result<void> stop_service(const std::string& name) {
   return {};
 }
 
+Result<void> reload_service(const std::string& name) {
+  const ServiceHandle service = open_service(name, SERVICE_PAUSE_CONTINUE);
+  if (!service.ok()) return last_error("open the service " + name);
+  SERVICE_STATUS status{};
+  if (!ControlService(service.get(), SERVICE_CONTROL_PARAMCHANGE, &status))
+    return last_error("tell the service " + name + " to read its settings");
+  return {};
+}
+
 }  // namespace pgtandem::win32

@@ -21,5 +21,7 @@ Result<ServiceCondition> ask_service(const std::string& name);
 Result<void> start_service(const std::string& name);
 /// Returns when its process has ended. No error where there is no such service or it does not run.
 Result<void> stop_service(const std::string& name);
+/// Its log says what it took over.
+Result<void> reload_service(const std::string& name);
 
 }  // namespace pgtandem::win32

@@ -1,9 +1,7 @@
 """pgtandem-forwarder.exe as a Windows service, under wine. What wine does not have is read from its traces of the calls."""
 import contextlib
 import hashlib
-import os
 import re
-import signal
 import socket
 import struct
 import threading
@@ -15,7 +13,7 @@ import pytest
 from harness import APP_PASSWORD, Pair, free_port, wait_until
 from harness.message_table import message_table
 from harness.stand_in import StandIn
-from harness.wine import EVENT_KEY, SERVICE, SERVICE_KEY, Service, Wine, forwarder_exe
+from harness.wine import EVENT_KEY, SERVICE, SERVICE_KEY, Service, Wine, build_folder, forwarder_exe
 
 pytestmark = pytest.mark.windows
 
@@ -23,6 +21,7 @@ MOST_RESIDENT = 24 << 20  # bytes, with IDLE_SESSIONS
 IDLE_SESSIONS = 200
 STOP_LIMIT = 30.0  # seconds
 NOBODY = [(1, 1)]  # a relay that is never there
+UNINSTALL_KEY = rf"HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall\{SERVICE}"
 FOLDER = r"C:\ProgramData\pgtandem"
 
 
@@ -168,6 +167,42 @@ def test_uninstalling_can_keep_the_settings(wine, service):
     assert service.status() == 3
 
 
+# The installer.
+def test_the_installer_installs_upgrades_and_removes_in_silence(wine, service):
+    """`/S /RELAY=a,b` installs and starts; over itself it keeps settings and state; its uninstaller leaves nothing."""
+    setup = build_folder() / "win32" / f"{SERVICE}-setup.exe"
+    folder = wine.file(r"C:\Program Files\pgtandem")
+    assert wine.run(setup, "/S", check=False).returncode == 2, "without relays there is nothing to install"
+    assert service.status() == 4
+
+    wine.run(setup, "/S", "/RELAY=hosta.invalid:5432,hostb.invalid:5432/8433", f"/LISTEN=127.0.0.1:{service.port}")
+    assert service.running()
+    assert sorted(file.name for file in folder.iterdir()) == ["LICENSE.txt", f"{SERVICE}.exe", "uninstall.exe"]
+    settings = wine.file(rf"{FOLDER}\pgtandem.toml")
+    before = settings.read_text()
+    assert 'relays = ["hosta.invalid:5432", "hostb.invalid:5432/8433"]' in before
+    listed = wine.registry(UNINSTALL_KEY)
+    assert listed["DisplayName"] == "pgtandem forwarder" and "/S" in listed["QuietUninstallString"]
+    assert wine.registry(SERVICE_KEY)["ImagePath"].startswith(r'"C:\Program Files\pgtandem\pgtandem-forwarder.exe" ')
+    first = wine.processes()
+
+    service.stop()  # a program that runs is mapped: nobody may write to its file
+    (folder / f"{SERVICE}.exe").write_bytes((folder / f"{SERVICE}.exe").read_bytes() + b"an older version")
+    service.start()
+    wine.run(setup, "/S")
+    assert not (folder / f"{SERVICE}.exe").read_bytes().endswith(b"an older version")
+    assert settings.read_text() == before
+    assert service.running() and wine.processes() != first
+
+    # It goes on from a copy of itself elsewhere, since it removes its own file too.
+    wine.run(folder / "uninstall.exe", "/S")
+    wait_until(lambda: not folder.exists() and wine.registry(UNINSTALL_KEY) is None, 30, "the uninstaller to end")
+    assert service.status() == 4 and service.gone()
+    assert not wine.file(FOLDER).exists()
+    for key in (SERVICE_KEY, EVENT_KEY, UNINSTALL_KEY):
+        assert wine.registry(key) is None
+
+
 # Serving.
 def test_psql_goes_through_the_service_and_follows_the_master(wine, service):
     """Sessions on Linux reach real servers through the service; after a change of master they reach the new one."""
@@ -195,6 +230,17 @@ def test_it_starts_with_the_machine(wine, service):
     assert service.status() == 3
     wine.reboot()
     wait_until(service.running, 20, "the service to be started")
+
+
+def test_it_reads_its_settings_again(wine, service):
+    """`reload` takes over what needs no restart, as a signal does on other systems."""
+    service.install(NOBODY)
+    service.start()
+    file = wine.file(rf"{FOLDER}\pgtandem.toml")
+    file.write_text(file.read_text().replace("[forwarder]", "[forwarder]\nconnect_wait = '7s'"))
+    wine.forwarder("reload")
+    wait_until(lambda: "info reloaded taken_over=forwarder.connect_wait" in service.log(), 10, "the log to say so")
+    assert service.running()
 
 
 def test_it_stops_in_time_with_sessions_in_use(wine, service, stand_ins):
@@ -225,15 +271,10 @@ def test_idle_sessions_need_little_memory(service, stand_ins):
         assert service.resident() <= MOST_RESIDENT
 
 
-def test_a_killed_service_is_seen_as_failed_and_starts_again(wine, service):
-    """A process that dies without a word is a failure for the service manager (here wine, which has no recovery)."""
-    service.install(NOBODY)
-    service.start()
-    first, = wine.processes()
-    os.kill(first, signal.SIGKILL)
-    wait_until(lambda: service.status() == 3, 20, "the service manager to notice")
-    service.start()
-    assert wine.processes() != [first]
+@pytest.mark.parametrize("test", ["base/base-test.exe", "win32/service-plan-test.exe"])
+def test_unit_tests_pass_on_windows(wine, test):
+    """What is another file on Windows (digests by CNG) keeps the same promises there."""
+    assert "All tests passed" in wine.run(build_folder() / "tests" / "unit" / test).stdout
 
 
 # What it says.

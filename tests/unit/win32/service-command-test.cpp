@@ -39,6 +39,6 @@ TEST_CASE("unknown words are refused by name") {
 
 TEST_CASE("the help names every command") {
   CHECK(parse_command({"--help"})->kind == CommandKind::help);
-  for (const char* word : {"install", "uninstall", "start", "stop", "status", "run"})
+  for (const char* word : {"install", "uninstall", "start", "stop", "reload", "status", "run"})
     CHECK(command_help().find(std::string("  ") + word) != std::string::npos);
 }
