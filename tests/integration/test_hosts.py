@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import Plant, etcd, holds, hosts, wait_until
+from harness import Plant, etcd, holds, hosts, list_append, wait_until
 from harness.plant import ACTIVE
 
 TERM = 3.0  # witness.term, in seconds
@@ -23,14 +23,19 @@ pytestmark = [
 
 
 @pytest.fixture
-def plant(seed):
-    with Plant(seed=seed) as made:
+def levels(full):
+    return list_append.ALL_LEVELS if full else ("READ COMMITTED",)
+
+
+@pytest.fixture
+def plant(seed, levels):
+    with Plant(seed=seed, levels=levels) as made:
         yield made
 
 
 @pytest.fixture
-def without_witness(seed):
-    with Plant(witness=False, seed=seed) as made:
+def without_witness(seed, levels):
+    with Plant(witness=False, seed=seed, levels=levels) as made:
         yield made
 
 
@@ -243,7 +248,8 @@ def test_a_wrong_word_is_found_out(without_witness):
     assert plant.serving() == ["a", "b"]
     for line in (("a", "b"), ("desk1", "b"), ("desk2", "a")):
         plant.network.heal(*line)
-    split = wait_until(lambda: [n.name for n in plant.pair.nodes.values() if n.relay.state() == "SPLIT"], 20, "the split to be seen")
+    nodes = plant.pair.nodes.values()
+    split = wait_until(lambda: [n.name for n in nodes if n.relay.state() == "SPLIT"], 20, "the split to be seen")
     assert split == ["a"], "the later epoch goes on"
     assert "giveup" in plant.a.relay.status()["hint"]
     plant.load_goes_on()

@@ -26,8 +26,11 @@ def judge(what, pauses, limit, full):
     assert p99(pauses) <= (limit if full else BUSY * limit), f"{what}: {[round(pause, 3) for pause in ordered[-5:]]} s"
 
 
-def rounds(full, short, long):
-    return long if full else short
+@pytest.fixture
+def rounds(request, full):
+    """How often: `rounds(short, long)`; --repeat N says it otherwise."""
+    said = request.config.getoption("--repeat")
+    return lambda short, long: range(said or (long if full else short))
 
 
 class Behind:
@@ -72,10 +75,10 @@ class Behind:
 
 
 @pytest.mark.skipif(bool(hosts.refusal()) or not etcd.installed(), reason="needs network namespaces and etcd")
-def test_the_pause_when_a_host_is_lost(full, seed):
+def test_the_pause_when_a_host_is_lost(full, rounds, seed):
     """With a witness: the application writes again within 5 s, each time with all that was acknowledged."""
     pauses = []
-    for n in range(rounds(full, 1, 20)):
+    for n in rounds(1, 20):
         with Plant(seed=seed + n) as plant:
             began = time.monotonic()
             plant.network["a"].lose()
@@ -85,12 +88,12 @@ def test_the_pause_when_a_host_is_lost(full, seed):
     judge("host lost, witness", pauses, FAILOVER_LIMIT, full)
 
 
-def test_the_pause_of_a_switchover(full):
+def test_the_pause_of_a_switchover(full, rounds):
     """With the relay: sessions end when they are idle, the forwarder holds new ones, and nothing is lost."""
     with Behind() as scene:
         scene.begin_load()
         pauses = []
-        for n in range(rounds(full, 6, 100)):
+        for n in rounds(6, 100):
             new = "ba"[n % 2]
             pauses.append(scene.switch(new))
             scene.pair.wait_joined(master=new)
@@ -101,11 +104,11 @@ def test_the_pause_of_a_switchover(full):
         judge("switchover with the relay", pauses, SWITCHOVER_LIMIT, full)
 
 
-def test_the_pause_of_a_switchover_of_the_server_alone(full):
+def test_the_pause_of_a_switchover_of_the_server_alone(full, rounds):
     """No session ends, no client sees an error; then the old master's server is made anew by a bootstrap."""
     with Behind() as scene:
         pauses = []
-        for n in range(rounds(full, 2, 100)):
+        for n in rounds(2, 100):
             scene.begin_load()
             new, old = "ba"[n % 2], "ab"[n % 2]
             pauses.append(scene.switch(new, "--server-only"))

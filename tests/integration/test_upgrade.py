@@ -30,7 +30,7 @@ class Plant:
             session.execute(TABLE)
             session.execute(LISTS)
         self.recorder = Recorder(self.forwarder.tcp()).start()
-        self.lists = ListAppend([(self.forwarder.tcp(), None)] * 2).start()
+        self.lists = ListAppend([(self.forwarder.tcp(), None)] * 2, levels=("READ COMMITTED",)).start()
         self.load_goes_on()
         return self
 

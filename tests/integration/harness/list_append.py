@@ -13,17 +13,19 @@ from .recorder import shut_down
 LISTS = "CREATE TABLE lists (k int PRIMARY KEY, v bigint[] NOT NULL)"
 APPEND = "INSERT INTO lists VALUES (%s, ARRAY[%s]::bigint[]) ON CONFLICT (k) DO UPDATE SET v = lists.v || EXCLUDED.v"
 READ = "SELECT v FROM lists WHERE k = %s"
-LEVELS = ("READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+ALL_LEVELS = ("READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 OPEN_KEYS = 4  # that are written at a time
 APPENDS_A_KEY = 60  # then another one is taken: lists stay short
 CLIENT_SPAN = 10**9
 
 
 class ListAppend:
-    """A client for each of `places`, (conninfo, namespace of the host that it is on), with one connection at a time."""
+    """A client for each of `places`, (conninfo, namespace of the host that it is on), with one connection at a time.
 
-    def __init__(self, places, seed=0, connect_timeout=8):
-        self.connect_timeout = connect_timeout
+    A transaction meets its keys in one order, so that two of them do not wait for each other."""
+
+    def __init__(self, places, seed=0, connect_timeout=8, levels=ALL_LEVELS):
+        self.connect_timeout, self.levels = connect_timeout, levels
         self.history, self.errors = [], []
         self._appended = 0
         self._stop = threading.Event()
@@ -75,14 +77,15 @@ class ListAppend:
     def _transaction(self, connection, number, choice, values):
         one = Transaction(number, time.monotonic())
         count = choice.choice((1, 2, 2, 3, 4))
+        keys = sorted(self._key(choice) for _ in range(count))
         # What was not asked to commit did not.
         one.outcome = UNKNOWN if count == 1 else FAILED
         self.history.append(one)
         try:
             if count > 1:
-                connection.execute(f"BEGIN ISOLATION LEVEL {choice.choice(LEVELS)}")
-            for _ in range(count):
-                self._operation(connection, one, choice, values)
+                connection.execute(f"BEGIN ISOLATION LEVEL {choice.choice(self.levels)}")
+            for key in keys:
+                self._operation(connection, one, key, choice.random() < 0.5, values)
             if count > 1:
                 one.outcome = UNKNOWN
                 if connection.execute("COMMIT").statusmessage != "COMMIT":
@@ -98,16 +101,13 @@ class ListAppend:
                 self.errors.append((time.monotonic(), number, str(error).strip()))
             connection.execute("ROLLBACK")
 
-    def _operation(self, connection, one, choice, values):
-        appending = choice.random() < 0.5
+    def _operation(self, connection, one, key, appending, values):
         if appending:
             self._appended += 1
-            key = self._key(choice)
             value = next(values)
             one.operations.append(("append", key, value))
             connection.execute(APPEND, (key, value))
         else:
-            key = self._key(choice)
             row = connection.execute(READ, (key,)).fetchone()
             one.operations.append(("read", key, row[0] if row else []))
 

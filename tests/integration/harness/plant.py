@@ -20,12 +20,12 @@ ACCESS = ("--access", "10.77.0.0/24 all all allow")
 class Plant:
     """A joined pair, `a` its master, and forwarders with loads before it. `with plant:` starts and ends everything.
 
-    Servers are named by their setting cluster_name, which each session of the ledger's load asks for first.
+    `levels`: the isolation levels of the transactions on lists. Servers are named by their setting cluster_name, which each session of the ledger's load asks for first.
     """
 
-    def __init__(self, witness=True, seed=0, settings=None, connect_wait="30s", load=True):
+    def __init__(self, witness=True, seed=0, settings=None, connect_wait="30s", load=True, levels=("READ COMMITTED",)):
         self.network = Network("a", "b", "witness", *WORKSTATIONS)
-        self.seed, self.loaded = seed, load
+        self.seed, self.loaded, self.levels = seed, load, levels
         self.etcd = None
         if witness:
             self.etcd = Etcd(address=self.network["witness"].address)
@@ -78,7 +78,7 @@ class Plant:
         places = [(self.forwarders[name].tcp(), self.network[name].namespace) for name in WORKSTATIONS]
         self.recorders = [Recorder(places[n][0], writers=2, seed=self.seed + n, namespace=places[n][1], first=2 * n,
                                    ask="SHOW cluster_name") for n in range(len(places))]
-        self.lists = ListAppend([*places, *places], self.seed)
+        self.lists = ListAppend([*places, *places], self.seed, levels=self.levels)
         for load in self.loads():
             load.start()
         self.load_goes_on()
