@@ -12,7 +12,7 @@ from harness.recorder import TABLE
 FAILOVER_LIMIT, SWITCHOVER_LIMIT = 5.0, 0.5  # seconds, of the 99th of a hundred
 BUSY = 4  # times as much where it is no measurement: the short form runs beside whatever else the machine does
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # 100 times with --full
 
 
 def p99(pauses) -> float:
