@@ -139,11 +139,4 @@ asio::awaitable<void> Session::leave_aligned() {
   request_event_.notify();
 }
 
-/// The unit that was alone was given up for the sake of one that waited for it; the error waits for what the
-/// master's own would have waited for.
-void Session::replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome) {
-  serial_->victim = false;
-  pass_instead(piece, deadlock_error(), outcome);
-}
-
 }  // namespace pgtandem

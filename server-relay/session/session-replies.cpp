@@ -53,91 +53,37 @@ asio::awaitable<void> Session::reply_loop() {
   if (counts()) co_await on_master_gone();
 }
 
+/// Replies that lie next to each other in what was read, so that one write carries them to the frontend.
+class Session::PassingRun {
+ public:
+  explicit PassingRun(Session& session) : session_(session) {}
+
+  void add(ByteSpan wire) {
+    if (size_ == 0) begin_ = wire.data();
+    size_ += wire.size();
+  }
+  /// Before anything that is not, or may not be, next to it.
+  void send() {
+    if (size_ != 0) session_.front_out_.send(ByteSpan(begin_, size_), session_.owner());
+    size_ = 0;
+  }
+
+ private:
+  Session& session_;
+  const std::byte* begin_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 /// Passes on what may go at once in as few writes as there are held places; returns an incomplete message's
 /// beginning.
 ByteSpan Session::take_replies(ByteSpan input, MessageSplitter& splitter) {
   const std::byte* const begin = input.data();
-  const std::byte* run_begin = begin;
-  std::size_t run = 0;
+  PassingRun run(*this);
   while (std::optional<MessagePiece> piece = splitter.next(input)) {
-    if (cut_off_ && guest_) {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      const bool goes_on = is_behind_the_cut(*piece);
-      if (ended()) return input;
-      if (!goes_on) continue;
-    }
-    Unit* const of = master_unit();
-    if (of != nullptr && of->prefix.of_master != 0 &&
-        take_prefix_reply(of->prefix.of_master, of->prefix.extended, master_->out, *piece)) {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      continue;
-    }
-    if (is_goodbye(*piece)) {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      continue;
-    }
-    const std::optional<Outcome> outcome = master_reader_.on_piece(*piece);
-    std::optional<std::string> with_its_oids;
-    if (guest_ && oids_.active()) with_its_oids = oids_.for_frontend(*piece);
-    if (with_its_oids) {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      piece->wire = as_bytes(*with_its_oids);
-      piece->body = piece->wire.subspan(MessageSplitter::kHeaderSize);
-    }
-    if (oids_.active()) oids_.on_master_reply(*piece);
-    if (piece->type == 'S' && piece->whole()) note_parameter(piece->body);
-    const Unit::Role role = of != nullptr ? of->role : Unit::Role::frontend;
-    if (of != nullptr) of->master_bytes += piece->wire.size();
-    if (outcome && outcome->fatal) {
-      // The backend is going away. What that means is judged when its connection ends.
-      farewell_ = piece->whole() ? std::string(as_text(piece->wire))
-                                 : build_error_response({pgtandem::Severity::fatal, outcome->sqlstate.view(),
-                                                         outcome->text.view()});
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      run_begin = input.data();
-      continue;
-    }
-    if (outcome) note_master_outcome(*outcome);
-    if (role != Unit::Role::frontend) {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      take_serial_reply(*piece, outcome, role);
-      continue;
-    }
-    if (outcome && serial_ != nullptr && serial_->victim && outcome->sqlstate.view() == "57014" &&
-        piece->whole()) {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-      replace_victims_error(*piece, outcome);
-      continue;
-    }
-    if (serial_ != nullptr) {
-      if (const std::optional<std::string> restored = restored_reply(*piece)) {
-        front_out_.send(ByteSpan(run_begin, run), owner());
-        run = 0;
-        pass_instead(*piece, *restored, outcome);
-        continue;
-      }
-    }
-    if (with_its_oids) {
-      if (may_pass(*piece, outcome)) front_out_.send(piece->wire, owner());
-      continue;
-    }
-    if (may_pass(*piece, outcome)) {
-      if (run == 0) run_begin = piece->wire.data();
-      run += piece->wire.size();
-      if (outcome && outcome->kind == Outcome::Kind::ready) decided(outcome->status);
-    } else {
-      front_out_.send(ByteSpan(run_begin, run), owner());
-      run = 0;
-    }
+    take_reply(*piece, run);
+    if (ended()) return input;
   }
-  front_out_.send(ByteSpan(run_begin, run), owner());
+  run.send();
   if (mirrored()) {
     drop_ahead();
     handle_mismatches();
@@ -148,6 +94,66 @@ ByteSpan Session::take_replies(ByteSpan input, MessageSplitter& splitter) {
   end_if_idle();
   if (phase_ == Phase::draining) limit_draining(input.data() - begin);
   return input;
+}
+
+void Session::take_reply(MessagePiece& piece, PassingRun& run) {
+  if (cut_off_ && guest_) {
+    run.send();
+    if (!is_behind_the_cut(piece)) return;
+  }
+  Unit* const of = master_unit();
+  const bool of_prefix = of != nullptr && of->prefix.of_master != 0 &&
+                         take_prefix_reply(of->prefix.of_master, of->prefix.extended, master_->out, piece);
+  if (of_prefix || is_goodbye(piece)) return run.send();
+  const std::optional<Outcome> outcome = master_reader_.on_piece(piece);
+  std::optional<std::string> mapped;
+  if (guest_ && oids_.active()) mapped = oids_.for_frontend(piece);
+  if (mapped) piece = in_place_of(piece, *mapped);
+  if (oids_.active()) oids_.on_master_reply(piece);
+  if (piece.type == 'S' && piece.whole()) note_parameter(piece.body);
+  if (of != nullptr) of->master_bytes += piece.wire.size();
+  if (outcome && outcome->fatal) {
+    // The backend is going away. What that means is judged when its connection ends.
+    farewell_ = piece.whole() ? std::string(as_text(piece.wire))
+                              : build_error_response({pgtandem::Severity::fatal, outcome->sqlstate.view(),
+                                                      outcome->text.view()});
+    return run.send();
+  }
+  const Unit::Role role = of != nullptr ? of->role : Unit::Role::frontend;
+  if (outcome) note_master_outcome(*outcome);
+  if (role != Unit::Role::frontend) {
+    run.send();
+    return take_serial_reply(piece, outcome, role);
+  }
+  std::optional<std::string> instead;
+  const bool victim = outcome && serial_ != nullptr && serial_->victim &&
+                      outcome->sqlstate.view() == "57014" && piece.whole();
+  if (victim) {
+    serial_->victim = false;
+    instead = deadlock_error();
+  } else if (serial_ != nullptr) {
+    instead = restored_reply(piece);
+  }
+  if (!instead) instead = std::move(mapped);
+  if (instead) {
+    run.send();
+    const MessagePiece replaced = in_place_of(piece, *instead);
+    if (may_pass(replaced, outcome)) front_out_.send(replaced.wire, owner());
+  } else if (may_pass(piece, outcome)) {
+    run.add(piece.wire);
+    if (outcome && outcome->kind == Outcome::Kind::ready) decided(outcome->status);
+  } else {
+    run.send();
+  }
+}
+
+/// A whole message that the frontend gets for another one; it waits for what that one would have waited for.
+MessagePiece Session::in_place_of(const MessagePiece& piece, std::string_view message) {
+  MessagePiece replaced = piece;
+  replaced.wire = as_bytes(message);
+  replaced.body = replaced.wire.subspan(MessageSplitter::kHeaderSize);
+  replaced.body_size = std::uint32_t(replaced.body.size());
+  return replaced;
 }
 
 /// The unit that the master is answering.

@@ -448,15 +448,6 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
     spawn(&Session::cancel_on_standby);
 }
 
-void Session::pass_instead(const MessagePiece& piece, const std::string& message,
-                           const std::optional<Outcome>& outcome) {
-  MessagePiece replaced = piece;
-  replaced.wire = as_bytes(message);
-  replaced.body = replaced.wire.subspan(MessageSplitter::kHeaderSize);
-  replaced.body_size = std::uint32_t(replaced.body.size());
-  if (may_pass(replaced, outcome)) front_out_.send(replaced.wire, owner());
-}
-
 /// A write that holds up the others for long is told, and with slow_write_policy "overlap" they pass beside
 /// it.
 void Session::check_slow_write(SteadyTime now) {

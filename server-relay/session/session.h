@@ -162,8 +162,6 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void check_slow_write(SteadyTime now);
   std::string_view statement_for_log() const;
   void note_serial_outcome(const Outcome& outcome, const Unit* unit);
-  void pass_instead(const MessagePiece& piece, const std::string& message,
-                    const std::optional<Outcome>& outcome);
   static std::string deadlock_error();
 
   // session-alone.cpp
@@ -176,7 +174,6 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void flush_deferred();
   void send_deferred();
   asio::awaitable<void> watch_alone();
-  void replace_victims_error(const MessagePiece& piece, const std::optional<Outcome>& outcome);
 
   // session-own-units.cpp
   void own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended);
@@ -263,7 +260,10 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
 
   // session-replies.cpp
   asio::awaitable<void> reply_loop();
+  class PassingRun;
   ByteSpan take_replies(ByteSpan input, MessageSplitter& splitter);
+  void take_reply(MessagePiece& piece, PassingRun& run);
+  static MessagePiece in_place_of(const MessagePiece& piece, std::string_view message);
   /// Holds the piece, or says that it may go at once.
   bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome);
   void limit_draining(std::ptrdiff_t bytes);
