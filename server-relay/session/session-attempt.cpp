@@ -121,7 +121,7 @@ void Session::send_attempt(const Trial& trial, int number) {
     if (trial.way_back == WayBack::savepoint && (number == 1 || s.youngest_savepoints == 0))
       add_savepoint(extended);
   }
-  if (trial.own_block || number > 1 || s.timeouts != SerialState::Timeouts::ours)
+  if (trial.own_block || number > 1 || s.timeouts != SerialState::Timeouts::ours || !mirrored())
     limit_timeouts(number, trial.plan.statement.kind == StatementKind::ddl, extended);
   const UnitStatement& statement = trial.plan.statement;
   if (statement.changes_catalogue || statement.kind == StatementKind::ddl) forbid_parallel_plans(extended);

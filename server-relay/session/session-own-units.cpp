@@ -165,9 +165,11 @@ void Session::limit_timeouts(int number, bool ddl, bool extended) {
   SerialState& s = *serial_;
   const std::string set = "SET LOCAL lock_timeout = ";
   const bool against_autovacuum = ddl && number % kAutovacuumEvery == 0;
-  const std::string_view master = against_autovacuum ? kAutovacuumTimeout
-                                  : number > 1       ? kAskingTimeout
-                                                     : kShortTimeout;
+  // One server alone finds its deadlocks by itself, but only among those who really wait.
+  const std::string_view master = !mirrored()          ? std::string_view(s.lock_timeout)
+                                  : against_autovacuum ? kAutovacuumTimeout
+                                  : number > 1         ? kAskingTimeout
+                                                       : kShortTimeout;
   const std::string_view standby = against_autovacuum       ? kAutovacuumTimeout
                                    : number >= kPatientFrom ? kPatientTimeout
                                    : number > 1             ? kAskingTimeout

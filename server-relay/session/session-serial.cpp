@@ -252,7 +252,8 @@ void Session::keep_begin(const UnitPlan& plan) {
 void Session::prepare_plain(const UnitPlan& plan) {
   SerialState& s = *serial_;
   const StatementKind kind = plan.statement.kind;
-  if (status_ != 'T' || !mirrored()) return;
+  // Where the standby was lost meanwhile, the transaction still has the relay's limits.
+  if (status_ != 'T' || (!mirrored() && s.timeouts == SerialState::Timeouts::of_client)) return;
   const bool end = kind == StatementKind::commit || kind == StatementKind::rollback;
   const bool names_savepoint = kind == StatementKind::savepoint || kind == StatementKind::release;
   // One that the frontend makes lies within the relay's; one that it releases takes the relay's along.

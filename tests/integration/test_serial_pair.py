@@ -1,8 +1,10 @@
 """Discipline `serial` in a pair: hard cases through the two relays, sequences over the peer protocol, then a promotion."""
+import concurrent.futures
+
 import psycopg
 import pytest
 
-from harness import Pair, everything_same, wait_until
+from harness import Pair, everything_same, holds, wait_until
 from harness.cases import CASES, run_case
 from harness.load import Session
 from harness.worlds import World, refusal
@@ -110,3 +112,26 @@ def test_promote_after_hard_cases():
             statement = "INSERT INTO u (k, who) VALUES (-2, extract(year FROM now())::int)"
             assert session.execute(statement).rowcount == 1
         assert pair.b.relay.status()["discipline"] == "serial"
+
+
+@pytest.mark.parametrize("begun_by", ("INSERT INTO outlives VALUES (2, 0)", "UPDATE outlives SET n = n WHERE k = 3"))
+def test_a_transaction_that_outlives_the_standby_waits_as_on_one_server(own_pair, begun_by):
+    """Begun with a standby, it meets a lock after that was lost: the client's own lock_timeout holds again."""
+    with psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as holder, \
+            psycopg.connect(own_pair.a.relay.tcp(), autocommit=True) as other:
+        holder.execute("CREATE TABLE outlives (k int PRIMARY KEY, n int)")
+        holder.execute("INSERT INTO outlives VALUES (1, 0), (3, 0)")
+        other.execute("BEGIN")
+        other.execute(begun_by)
+        own_pair.b.relay.kill()
+        own_pair.a.relay.wait_state("ALONE")
+        assert other.execute("SHOW lock_timeout").fetchone() == ("0",)
+        holder.execute("BEGIN")
+        holder.execute("UPDATE outlives SET n = n + 1 WHERE k = 1")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(other.execute, "UPDATE outlives SET n = n + 1 WHERE k = 1")
+            holds(lambda: not waiting.done(), 1.0, "it waits for the lock")
+            holder.execute("COMMIT")
+            waiting.result(10)
+        other.execute("COMMIT")
+    assert own_pair.a.postgres.value("SELECT n FROM outlives WHERE k = 1") == 2
