@@ -172,42 +172,6 @@ asio::awaitable<void> Session::undo(const Trial& trial) {
   }
 }
 
-/// Session advisory locks outlive the rollback of a failed attempt, on one server or both: those that were
-/// not there before it are given back (hard point 15). Of a lock that was held already, only the count is
-/// wrong.
-asio::awaitable<void> Session::note_advisory_locks(bool extended) {
-  SerialState& s = *serial_;
-  s.own_values.clear();
-  own_unit_text(
-      "SELECT coalesce(pg_catalog.string_agg(pg_catalog.concat_ws('.', classid, objid, objsubid, mode), "
-      "','), "
-      "'') FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = "
-      "pg_catalog.pg_backend_pid()",
-      extended);
-  flush_own();
-  co_await settled();
-  drop_mismatches();
-  s.held_locks = s.own_values.empty() ? std::string() : s.own_values[0].value_or("");
-}
-
-asio::awaitable<void> Session::free_advisory_locks(bool extended) {
-  own_unit_text(
-      "SELECT CASE objsubid WHEN 1 THEN CASE mode WHEN 'ShareLock' "
-      "THEN pg_catalog.pg_advisory_unlock_shared(classid::int8 << 32 | objid::int8) "
-      "ELSE pg_catalog.pg_advisory_unlock(classid::int8 << 32 | objid::int8) END "
-      "ELSE CASE mode WHEN 'ShareLock' "
-      "THEN pg_catalog.pg_advisory_unlock_shared(classid::int8::bit(32)::int4, objid::int8::bit(32)::int4) "
-      "ELSE pg_catalog.pg_advisory_unlock(classid::int8::bit(32)::int4, objid::int8::bit(32)::int4) END END "
-      "FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = "
-      "pg_catalog.pg_backend_pid() AND pg_catalog.concat_ws('.', classid, objid, objsubid, mode) "
-      "<> ALL (pg_catalog.string_to_array('" +
-          serial_->held_locks + "', ','))",
-      extended);
-  flush_own();
-  co_await settled();
-  drop_mismatches();
-}
-
 /// Locks that the master does not know are those of somebody who works on the standby's server directly: no
 /// other session of this relay will free them. It is given its time, and then up.
 void Session::check_standbys_locks() {

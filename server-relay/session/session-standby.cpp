@@ -83,17 +83,14 @@ ByteSpan Session::take_standby_replies(ByteSpan input) {
     } else {
       matcher_.push(Leg::standby, *outcome);
     }
-    if (succeeding_ && standby_reader_.progress() >= master_reader_.progress()) break;
   }
   handle_mismatches();
   if (ended()) return input;
   finish_matched_units();
   release();
   end_if_idle();
-  if (!succeeding_) return input;
-  MessageSplitter& splitter = standby_->splitter;
-  catch_up();
-  return guest_ && !ended() ? take_replies(input, splitter) : input;
+  if (!ended()) catch_up();
+  return input;
 }
 
 void Session::note_standby_outcome(Unit& unit, const Outcome& outcome) {

@@ -4,9 +4,8 @@
 /// temporary tables, cursors and locks.
 ///
 ///   master's replies    C Z T D D |lost
-///   standby's replies   C Z T D D D C Z          ahead of the place: the rest is kept, and goes on from
-///   there
-///                       C Z T|                   behind it: compared up to there as ever, then it goes on
+///   standby's replies   C Z T D D D C Z          ahead of it: what is beyond the place was kept
+///                       C Z T|                   behind it: compared up to there as ever
 ///
 /// What the frontend has of an unfinished reply has to be a prefix of the standby's; a session where it is
 /// not ends, and so does an open SERIALIZABLE transaction, which the master alone has judged.
@@ -66,7 +65,7 @@ void Session::begin_succession() {
   if (!ended()) catch_up();
 }
 
-/// Called whenever the standby has come further.
+/// Called whenever the standby has come further: perhaps beyond the place, then that has been kept.
 void Session::catch_up() {
   if (succeeding_ && standby_reader_.progress() >= master_reader_.progress()) succeed();
 }

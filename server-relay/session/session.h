@@ -7,8 +7,9 @@
 ///   session-requests.cpp  f->m, f->s
 ///   session-replies.cpp   m->f, and what is released when
 ///   session-standby.cpp   s->compared; the standby's clock, loss and differences
-///   session-succession.cpp  the master's server is lost: the session goes on with the standby's
+///   session-succession.cpp  the master is lost: the session goes on with the standby
 ///   session-serial.cpp    discipline serial: what a unit needs before it is sent
+///   session-gate.cpp      in front of the gate, inside of it, and out again
 ///   session-alone.cpp     and units that the master runs first, with nobody beside them
 ///   session-attempt.cpp   and writes that are tried again where they met a lock
 ///   session-commit.cpp    how those end: checks before a COMMIT, the relay's own COMMIT, what is delivered
@@ -147,22 +148,24 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void note_words(const UnitPlan& plan);
   void keep_begin(const UnitPlan& plan);
   void prepare_plain(const UnitPlan& plan);
+  bool may_send_in_open_unit(const MessagePiece& piece);
+  void on_client_unit(char status, bool failed);
+  void note_serial_outcome(const Outcome& outcome, const Unit* unit);
+  static std::string deadlock_error();
+
+  // session-gate.cpp
   std::function<void()> answer();
   asio::awaitable<void> enter_gate(GateMode mode, bool excludes_reads, bool before_end = false);
   asio::awaitable<void> enter_shared_order();
   void leave_gate();
   asio::awaitable<void> enter_read();
   void wake_at(SteadyTime when);
-  bool may_send_in_open_unit(const MessagePiece& piece);
   asio::awaitable<void> settled();
   void on_units_settled();
   void freed_locks();
-  void on_client_unit(char status, bool failed);
   void check_client_stall(SteadyTime now);
   void check_slow_write(SteadyTime now);
   std::string_view statement_for_log() const;
-  void note_serial_outcome(const Outcome& outcome, const Unit* unit);
-  static std::string deadlock_error();
 
   // session-alone.cpp
   asio::awaitable<void> leave_aligned();
@@ -189,6 +192,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void release_savepoints(std::uint32_t count, bool extended);
   static std::string seed_setting();
   asio::awaitable<void> learn_settings();
+  asio::awaitable<void> note_advisory_locks(bool extended);
+  asio::awaitable<void> free_advisory_locks(bool extended);
   void take_serial_reply(const MessagePiece& piece, const std::optional<Outcome>& outcome, Unit::Role role);
   void keep_own_values(ByteSpan body);
   void spill();
@@ -235,8 +240,6 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   bool outcomes_differ() const;
   std::uint64_t foreseen(const Trial& trial) const;
   asio::awaitable<bool> wait_for_foreseen(const Trial& trial);
-  asio::awaitable<void> note_advisory_locks(bool extended);
-  asio::awaitable<void> free_advisory_locks(bool extended);
   void check_standbys_locks();
   bool attempt_met_a_lock() const;
   asio::awaitable<void> run_attempts(const UnitPlan& plan);
