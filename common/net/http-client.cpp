@@ -3,9 +3,7 @@
 #include <array>
 #include <memory>
 
-#include <asio/ip/tcp.hpp>
 #include <asio/redirect_error.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
@@ -13,41 +11,15 @@
 #include "common/net/event-stream.h"
 #include "common/net/http-parser.h"
 #include "common/net/http-request.h"
+#include "common/net/timed-socket.h"
 
 namespace pgtandem {
 namespace {
 
-using asio::ip::tcp;
 using std::chrono::milliseconds;
 
 /// Enough for a status in one piece; large bodies come in several.
 constexpr std::size_t kReadBytes = 8U << 10;
-
-/// A connected socket that is closed when its time is over. Shared with the timer's handler, which may run
-/// after the coroutine has gone.
-struct TimedSocket : std::enable_shared_from_this<TimedSocket> {
-  explicit TimedSocket(tcp::socket connected) : socket(std::move(connected)), limit(socket.get_executor()) {}
-
-  void expire_at(Deadline deadline) {
-    limit.expires_at(deadline);
-    limit.async_wait([self = shared_from_this()](asio::error_code code) {
-      // Moved on since: the handler was already queued.
-      if (code || self->limit.expiry() > std::chrono::steady_clock::now()) return;
-      self->expired = true;
-      asio::error_code ignored;
-      self->socket.close(ignored);
-    });
-  }
-  void close() {
-    limit.cancel();
-    asio::error_code ignored;
-    socket.close(ignored);
-  }
-
-  tcp::socket socket;
-  asio::steady_timer limit;
-  bool expired = false;
-};
 
 /// Closes the connection whatever way the coroutine ends.
 struct Closer {

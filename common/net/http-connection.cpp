@@ -7,13 +7,13 @@
 #include <asio/redirect_error.hpp>
 #include <asio/ssl/host_name_verification.hpp>
 #include <asio/ssl/stream.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
 #include "common/base/secret.h"
 #include "common/net/http-parser.h"
 #include "common/net/http-request.h"
+#include "common/net/timed-socket.h"
 
 namespace pgtandem {
 
@@ -30,28 +30,11 @@ struct Exchange {
 
 }  // namespace
 
-/// A connected socket that is closed when its time is over. Shared with the timer's handler, which may run
-/// after the coroutine has gone.
-struct HttpConnection::Channel : std::enable_shared_from_this<Channel> {
-  explicit Channel(asio::ip::tcp::socket connected)
-      : socket(std::move(connected)), limit(socket.get_executor()) {}
+/// Plain, or by TLS.
+struct HttpConnection::Channel : TimedSocket {
+  using TimedSocket::TimedSocket;
 
-  void expire_at(Deadline deadline) {
-    limit.expires_at(deadline);
-    limit.async_wait([self = shared_from_this()](asio::error_code code) {
-      // Moved on since: the handler was already queued.
-      if (code || self->limit.expiry() > std::chrono::steady_clock::now()) return;
-      self->expired = true;
-      asio::error_code ignored;
-      self->socket.close(ignored);
-    });
-  }
   void rest() { limit.expires_at(Deadline::max()); }
-  void close() {
-    limit.cancel();
-    asio::error_code ignored;
-    socket.close(ignored);
-  }
 
   asio::awaitable<asio::error_code> secure(asio::ssl::context& context, std::string host) {
     tls.emplace(socket, context);
@@ -111,10 +94,7 @@ struct HttpConnection::Channel : std::enable_shared_from_this<Channel> {
     return !code && waiting == 0 && (!tls || SSL_pending(tls->native_handle()) == 0);
   }
 
-  asio::ip::tcp::socket socket;
   std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls;
-  asio::steady_timer limit;
-  bool expired = false;
 };
 
 /// Between two requests.
