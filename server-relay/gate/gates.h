@@ -10,6 +10,7 @@
 
 #include "server-relay/gate/gate.h"
 #include "server-relay/gate/lock-forecast.h"
+#include "server-relay/gate/untried-writes.h"
 #include "server-relay/gate/waits.h"
 
 namespace pgtandem {
@@ -18,6 +19,7 @@ struct DatabaseOrder {
   Gate gate;
   Waits waits;
   LockForecast forecast;
+  UntriedWrites untried;
 };
 
 /// Thread-safe. A database's order lives as long as the relay.

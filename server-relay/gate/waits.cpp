@@ -42,6 +42,17 @@ bool Waits::reaches(std::uint64_t from, std::uint64_t target, std::size_t depth)
 void Waits::unpark(std::uint64_t session) {
   const std::lock_guard lock(mutex_);
   parked_.erase(session);
+  on_standby_.erase(session);
+}
+
+void Waits::note_wait_on_standby(std::uint64_t session) {
+  const std::lock_guard lock(mutex_);
+  on_standby_.insert(session);
+}
+
+bool Waits::waits_on_standby(std::uint64_t session) const {
+  const std::lock_guard lock(mutex_);
+  return on_standby_.contains(session);
 }
 
 void Waits::moved(std::uint64_t session) {

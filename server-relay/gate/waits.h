@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace pgtandem {
@@ -25,8 +26,11 @@ class Waits {
   [[nodiscard]] bool park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry);
   /// Parks it behind `holder`, which is only a guess.
   void park_behind(std::uint64_t session, std::uint64_t holder, Retry retry);
-  /// Not parked any more: it tries again, or gives up.
+  /// Not parked any more, and waits nowhere: it tries again, or goes on, or gives up.
   void unpark(std::uint64_t session);
+  /// What `session` runs has been done by the master, and waits on the standby for somebody.
+  void note_wait_on_standby(std::uint64_t session);
+  bool waits_on_standby(std::uint64_t session) const;
   /// `session` has freed locks: those parked behind it try again.
   void moved(std::uint64_t session);
   std::size_t parked() const;
@@ -45,6 +49,7 @@ class Waits {
 
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Parked> parked_;
+  std::unordered_set<std::uint64_t> on_standby_;
   std::uint64_t count_ = 0;
 };
 

@@ -69,7 +69,14 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool catalogue_awaited = false;       ///< once, at the session's first unit
   bool failed_in_block = false;         ///< and those who wait for its locks have not been told yet
   std::vector<std::uint64_t> row_keys;  ///< what the forecast has of it
-  std::string begin_bytes;              ///< the unit that began it, while nothing else has been done in it
+  bool untold = false;                  ///< it may have locks that are not among those
+  std::uint32_t untried = 0;  ///< units let in without a try that have still to finish (session-untried.cpp)
+  bool counts_untried = false;   ///< some of them are in the gate, and counted there
+  bool sends_untried = false;    ///< the next unit is one of them
+  bool waits_in_server = false;  ///< and was found waiting there
+  bool standby_must_fail =
+      false;                ///< the master failed for reasons of its own: the standby's side has not yet
+  std::string begin_bytes;  ///< the unit that began it, while nothing else has been done in it
 
   // The frontend's settings, as far as the relay has to answer for them.
   bool settings_known = false;
@@ -124,12 +131,12 @@ struct SerialState final : private UnitPlanner::Classifier {
   /// What goes in front of the frontend's next unit.
   struct Prefix {
     std::string to_master, to_standby;
-    std::uint32_t replies = 0;  ///< of each leg, to be dropped
+    std::uint32_t of_master = 0, of_standby = 0;  ///< replies to be dropped
     bool extended = false;
     void clear() {
       to_master.clear();
       to_standby.clear();
-      replies = 0;
+      of_master = of_standby = 0;
     }
   };
   Prefix prefix;
@@ -172,8 +179,8 @@ struct SerialState final : private UnitPlanner::Classifier {
 
   /// A unit begins: what was to go in front of it does.
   void take_prefix(PrefixReplies& replies) {
-    if (prefix.replies == 0) return;
-    replies = {prefix.replies, prefix.replies, prefix.extended};
+    if (prefix.of_master == 0) return;
+    replies = {prefix.of_master, prefix.of_standby, prefix.extended};
     to_master += prefix.to_master;
     to_standby += prefix.to_standby;
     prefix.clear();

@@ -14,7 +14,6 @@
 #include <asio/steady_timer.hpp>
 
 #include "common/protocol/messages.h"
-#include "server-relay/rewriting/source-functions.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -46,11 +45,6 @@ std::chrono::milliseconds time_of_setting(std::string_view text) {
 
 bool takes_advisory_locks(const UnitStatement& statement) {
   return statement.facts != nullptr && statement.facts->advisory_locks;
-}
-
-bool calls_random(const UnitStatement& statement) {
-  return statement.facts != nullptr &&
-         std::ranges::find(statement.facts->flags, "random") != statement.facts->flags.end();
 }
 
 }  // namespace
@@ -125,10 +119,9 @@ void Session::send_attempt(const Trial& trial, int number) {
     limit_timeouts(number, trial.plan.statement.kind == StatementKind::ddl, extended);
   const UnitStatement& statement = trial.plan.statement;
   if (statement.changes_catalogue || statement.kind == StatementKind::ddl) forbid_parallel_plans(extended);
-  if (!s.seed_of_client && (number > 1 || calls_random(statement)))
+  if (!s.seed_of_client && (number > 1 || statement.calls_random()))
     add_prefix("SET seed = " + seed_setting(), extended);
-  if (s.wants_time && !trial.own_block && s.transaction_time.empty())
-    add_prefix("SELECT " + transaction_time().expression, extended);
+  if (!trial.own_block) ask_for_time(extended);
   append_attempt(trial.bytes, number > 1);
   // What a deferred constraint has to wait for is waited for here, not at the commit (hard point 16).
   if (trial.own_block && s.statements.may_defer()) own_unit_text("SET CONSTRAINTS ALL IMMEDIATE", extended);
@@ -224,20 +217,25 @@ asio::awaitable<void> Session::run_attempts(const UnitPlan& plan) {
 asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
   SerialState& s = *serial_;
   const bool ddl = trial.plan.statement.kind == StatementKind::ddl;
-  bool trusting = trial.plan.statement.row_key != 0 && !trial.bytes.empty();
+  const std::uint64_t key = trial.plan.statement.row_key;
+  bool trusting = key != 0 && !trial.bytes.empty();
   bool local = trial.local;
   std::string refusal;
   for (int number = 1; !ended(); ++number) {
-    while (trusting && refusal.empty() && foreseen(trial) != 0 && !ended()) {
-      trusting = co_await wait_for_foreseen(trial);
+    while (trusting && refusal.empty() && foreseen(key) != 0 && !ended()) {
+      trusting = co_await wait_for_foreseen(key);
       refusal = over_a_limit(trial.began);
     }
     if (ended() || !refusal.empty()) break;
     const bool before_end = trial.bytes.empty();
+    const RowOrder order = trial.local ? trial.plan.statement.row_order : RowOrder::tried;
+    const bool claims = order == RowOrder::free || (order == RowOrder::claimed && trusting);
+    if (!claims) begin_untold(trial.plan.statement.kind);
+    local = local && (claims || !s.order.untried.is_anything_untried());
     co_await enter_gate(local ? GateMode::local : GateMode::write, ddl, before_end);
     if (ended()) break;
     const bool changed = local && !still_local(trial);
-    if (changed || (trusting && !claim_rows(trial))) {  // whoever was inside before has them now
+    if (changed || (trusting && !claim_rows(key))) {  // whoever was inside before has them now
       leave_gate();
       local = local && !changed;
       --number;
@@ -290,32 +288,31 @@ bool Session::outcomes_differ() const {
 }
 
 /// False: somebody else is about to lock them, or has.
-bool Session::claim_rows(const Trial& trial) {
+bool Session::claim_rows(std::uint64_t key) {
   SerialState& s = *serial_;
-  const std::uint64_t key = trial.plan.statement.row_key;
   const LockForecast::Claim claim = s.order.forecast.claim(id_, key);
   if (claim == LockForecast::Claim::new_claim) s.row_keys.push_back(key);
   return claim != LockForecast::Claim::taken;
 }
 
-std::uint64_t Session::foreseen(const Trial& trial) const {
-  return serial_->order.forecast.holder(trial.plan.statement.row_key, id_);
+std::uint64_t Session::foreseen(std::uint64_t key) const {
+  return serial_->order.forecast.holder(key, id_);
 }
 
 /// Stands aside until the transaction that probably has the rows has moved. False: it has not for so long
 /// that only a try can tell.
-asio::awaitable<bool> Session::wait_for_foreseen(const Trial& trial) {
+asio::awaitable<bool> Session::wait_for_foreseen(std::uint64_t key) {
   SerialState& s = *serial_;
-  const std::uint64_t holder = foreseen(trial);
+  const std::uint64_t holder = foreseen(key);
   const SteadyTime limit = std::chrono::steady_clock::now() + kTrustForecast;
   s.order.waits.park_behind(id_, holder, answer());
   wake_at(limit);
   // It forgets its keys before it lets others try: who finds them here is told.
   while (!ended() && !s.let_in && !cancelled_ && std::chrono::steady_clock::now() < limit &&
-         foreseen(trial) == holder)
+         foreseen(key) == holder)
     co_await s.event.wait();
   s.order.waits.unpark(id_);
-  co_return s.let_in || foreseen(trial) != holder;
+  co_return s.let_in || foreseen(key) != holder;
 }
 
 /// Asks while the master's attempt waits. Its backend may not have come to the lock yet.

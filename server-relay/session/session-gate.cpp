@@ -112,6 +112,7 @@ asio::awaitable<void> Session::settled() {
 void Session::on_units_settled() {
   SerialState& s = *serial_;
   s.event.notify();
+  if (!s.sends_untried) end_untried();
   if (s.judging) return;
   if (s.failed_in_block) freed_locks();
   if (s.reading) {

@@ -6,6 +6,7 @@
 ///              dropped where they are read (take_prefix_reply)
 #include "common/base/crypto.h"
 #include "common/protocol/messages.h"
+#include "server-relay/rewriting/source-functions.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -88,21 +89,24 @@ void Session::flush_own() {
   s.to_standby.clear();
 }
 
-/// A statement that is sent in front of the frontend's next unit. In the simple protocol the unnamed
-/// statement and portal may be used for it, for a Query destroys them anyway. The backend takes a Query
-/// behind an Execute without a Sync; had the Execute failed, it skips all up to a Sync, which is then sent
-/// (take_prefix_reply).
+/// A statement that is sent in front of the frontend's next unit; an empty one to one server: to the other
+/// alone. In the simple protocol the unnamed statement and portal may be used for it, for a Query destroys
+/// them anyway. The backend takes a Query behind an Execute without a Sync; had the Execute failed, it skips
+/// all up to a Sync, which is then sent (take_prefix_reply).
 void Session::add_prefix(std::string_view master_sql, std::string_view standby_sql, bool extended) {
   SerialState::Prefix& prefix = serial_->prefix;
-  if (extended) {
-    append_apart(prefix.to_master, master_sql);
-    append_apart(prefix.to_standby, standby_sql);
-  } else {
-    append_execution(prefix.to_master, {}, master_sql);
-    append_execution(prefix.to_standby, {}, standby_sql);
-  }
+  const auto add = [extended](std::string& out, std::uint32_t& replies, std::string_view sql) {
+    if (sql.empty()) return;
+    if (extended) {
+      append_apart(out, sql);
+    } else {
+      append_execution(out, {}, sql);
+    }
+    replies += extended ? kRepliesApart : kRepliesToExecution;
+  };
+  add(prefix.to_master, prefix.of_master, master_sql);
+  add(prefix.to_standby, prefix.of_standby, standby_sql);
   prefix.extended = extended;
-  prefix.replies += extended ? kRepliesApart : kRepliesToExecution;
 }
 
 void Session::add_prefix(std::string_view sql, bool extended) {
@@ -188,6 +192,14 @@ void Session::forbid_parallel_plans(bool extended) {
   if (s.parallel_off || s.parallel_workers == "0") return;
   add_prefix("SET LOCAL max_parallel_workers_per_gather = 0", extended);
   s.parallel_off = true;
+}
+
+/// In front of a transaction's first write, where its later ones are going to want it. The standby need not
+/// say.
+void Session::ask_for_time(bool extended) {
+  SerialState& s = *serial_;
+  if (s.wants_time && s.transaction_time.empty())
+    add_prefix("SELECT " + transaction_time().expression, {}, extended);
 }
 
 /// What the frontend's settings are, by a unit of the relay's own; outside of transactions.

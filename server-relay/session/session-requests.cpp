@@ -1,4 +1,5 @@
 #include <cstring>
+#include <utility>
 
 #include "server-relay/session/session.h"
 
@@ -111,6 +112,7 @@ ByteSpan Session::take_requests(ByteSpan input) {
 void Session::begin_unit() {
   if (serial_ != nullptr) serial_->admitted = false;
   push_unit(Unit::Role::frontend);
+  if (serial_ != nullptr) units_.back().untried = std::exchange(serial_->sends_untried, false);
 }
 
 void Session::push_unit(Unit::Role role) {

@@ -68,7 +68,8 @@ void give_back(SerialState& s, const std::vector<std::string>& names) {
         build_message('C', "S" + name + '\0') + build_message('P', statement->original);
     s.prefix.to_master += messages;
     s.prefix.to_standby += messages;
-    s.prefix.replies += 2;  // CloseComplete, ParseComplete
+    s.prefix.of_master += 2;  // CloseComplete, ParseComplete
+    s.prefix.of_standby += 2;
     s.prefix.extended = true;
     s.rewritten.close(name);
   }

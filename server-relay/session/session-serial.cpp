@@ -29,7 +29,9 @@ void Session::begin_serial() {
 /// The session ends: nobody may wait for it any more.
 void Session::leave_serial() {
   if (serial_ == nullptr) return;
+  end_untried();
   leave_gate();
+  end_untold();
   serial_->order.gate.leave(id_);
   if (serial_->reading) serial_->order.gate.leave_read();
   serial_->reading = false;
@@ -67,6 +69,7 @@ asio::awaitable<void> Session::serve_serial() {
     if (has_spooled_enough()) co_await end_spooling();
     if (ended() || request_blocked_) co_return;
     if (serial_->gate_execute) {
+      begin_untold(StatementKind::opaque);
       co_await enter_gate(GateMode::alone, false);
       serial_->gate_execute = false;
       serial_->wrote = true;
@@ -133,6 +136,10 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
 
 asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
+  if (status_ == 'E' && s.untried != 0) co_await settled();
+  if (s.standby_must_fail) co_await fail_transaction(plan.extended);
+  s.standby_must_fail = false;
+  if (ended()) co_return;
   const bool may_ask =
       status_ == 'I' || (status_ == 'T' && !s.strict && s.timeouts == SerialState::Timeouts::of_client);
   if (!s.settings_known && may_ask && mirrored()) co_await learn_settings();
@@ -141,12 +148,22 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   if (ended()) co_return;
   const Way way = way_of(plan);
   note_plan(plan);
-  if (way == Way::attempt) {
+  bool untried = false;
+  if (way == Way::attempt) untried = co_await admit_untried(plan);
+  if (ended()) co_return;
+  if (way == Way::attempt && !untried) {
     co_await run_attempts(plan);
     co_return;
   }
+  const bool finishes_prepared = plan.statement.kind == StatementKind::finish_prepared;
+  if (way == Way::alone || finishes_prepared) begin_untold(plan.statement.kind);
   keep_begin(plan);
   prepare_plain(plan);
+  if (untried) {
+    ask_for_time(plan.extended);
+    s.sends_untried = s.admitted = true;
+    co_return;
+  }
   s.calls_code = plan.statement.calls_code;
   s.alone_moves_sequences = plan.statement.may_use_sequences;
   s.open_unit = plan.completeness == UnitPlan::Completeness::open;
@@ -168,8 +185,10 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
       s.copy_begun = false;
       co_return;
     }
-    if (s.inside == SerialState::Inside::outside)
-      co_await enter_gate(way == Way::end ? GateMode::end : GateMode::alone, false);
+    // What it makes visible, those under way without a try must not meet on one server only.
+    const bool alone_among = finishes_prepared && s.order.untried.is_anything_untried();
+    const GateMode mode = way == Way::alone ? GateMode::alone : alone_among ? GateMode::write : GateMode::end;
+    if (s.inside == SerialState::Inside::outside) co_await enter_gate(mode, false);
     if (ended()) co_return;
     if (way == Way::alone && plan.statement.shared_objects) co_await enter_shared_order();
     if (ended()) co_return;
@@ -202,6 +221,8 @@ void Session::note_plan(const UnitPlan& plan) {
     // The relay's savepoint is always the youngest: any that the frontend names takes it along.
     s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;
+    if (status_ != 'I')
+      begin_untold(statement.kind);  // what is claimed is forgotten, and in part still locked
   }
   if (statement.changes_catalogue || statement.kind == StatementKind::opaque) s.catalogue_changed = true;
   if (statement.names_settings) s.settings_known = false;
@@ -288,6 +309,7 @@ void Session::on_client_unit(char status, bool failed) {
     s.planner.on_transaction_end();
     if (s.catalogue_changed && !guest_) env_.services.catalogue_changed(database_);
     s.catalogue_changed = guest_;
+    end_untold();
   } else if (failed || status == 'E') {
     s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;

@@ -112,8 +112,10 @@ void Session::finish_matched_units() {
     count_standby_wait(counters, now - unit.master_done);
     // A unit that did not wait for the standby may be held back by how far that lags.
     if (units_.size() >= kMaxLaggingUnits) request_event_.notify();
+    const bool untried = unit.untried;
     units_.pop_front();
     ++first_unit_;
+    if (untried && --serial_->untried == 0) end_untried();
     if (serial_ != nullptr && units_.empty()) on_units_settled();
   }
 }
@@ -123,6 +125,7 @@ void Session::handle_mismatches() {
   const bool both_refused = serial_ != nullptr && serial_->standby_cancelled && serial_->master.failed() &&
                             serial_->standby.sqlstate == "57014";
   if (serial_ != nullptr && (serial_->forgiving || both_refused)) drop_mismatches();
+  if (serial_ != nullptr) forgive_untried();
   if (serial_ == nullptr || !serial_->judging) judge_mismatches();
 }
 

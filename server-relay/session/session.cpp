@@ -164,6 +164,7 @@ void Session::on_tick(SteadyTime now) {
   if (phase_ == Phase::streaming && serial_ != nullptr) {
     check_slow_write(now);
     check_client_stall(now);
+    check_untried(now);
   }
 }
 

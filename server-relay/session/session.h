@@ -78,6 +78,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
     Role role = Role::frontend;
     SerialState::PrefixReplies prefix;
     bool deferred = false;  ///< the standby began when the master had finished
+    bool untried = false;   ///< counts in SerialState::untried
     SteadyTime began{};
     SteadyTime master_done{};
     std::uint64_t master_bytes = 0;
@@ -189,6 +190,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void soften_standby(bool extended);
   void limit_timeouts(int number, bool ddl, bool extended);
   void forbid_parallel_plans(bool extended);
+  void ask_for_time(bool extended);
   void release_savepoints(std::uint32_t count, bool extended);
   static std::string seed_setting();
   asio::awaitable<void> learn_settings();
@@ -236,10 +238,10 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> undo(const Trial& trial);
   asio::awaitable<std::string> try_until_free(const Trial& trial);
   bool still_local(const Trial& trial) const;
-  bool claim_rows(const Trial& trial);
+  bool claim_rows(std::uint64_t key);
   bool outcomes_differ() const;
-  std::uint64_t foreseen(const Trial& trial) const;
-  asio::awaitable<bool> wait_for_foreseen(const Trial& trial);
+  std::uint64_t foreseen(std::uint64_t key) const;
+  asio::awaitable<bool> wait_for_foreseen(std::uint64_t key);
   void check_standbys_locks();
   bool attempt_met_a_lock() const;
   asio::awaitable<void> run_attempts(const UnitPlan& plan);
@@ -247,6 +249,18 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::string over_a_limit(SteadyTime began) const;
   asio::awaitable<bool> stand_aside(const std::vector<std::uint32_t>& pids, int number);
   void drop_mismatches();
+
+  // session-untried.cpp
+  bool may_go_untried(const UnitPlan& plan) const;
+  asio::awaitable<bool> admit_untried(const UnitPlan& plan);
+  bool begin_untried();
+  void end_untried();
+  void begin_untold(StatementKind kind);
+  void end_untold();
+  void check_untried(SteadyTime now);
+  asio::awaitable<void> watch_untried();
+  void forgive_untried();
+  void let_untried_be();
 
   // session-commit.cpp
   asio::awaitable<void> give_up_attempt(const std::string& error, bool own_block, bool extended);

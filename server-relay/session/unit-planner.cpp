@@ -161,6 +161,10 @@ UnitStatement harmless_unit() {
 
 }  // namespace
 
+bool UnitStatement::calls_random() const {
+  return facts != nullptr && std::ranges::find(facts->flags, "random") != facts->flags.end();
+}
+
 /// Query alone: by far the most common unit of the simple protocol.
 bool UnitPlanner::is_one_query(ByteSpan input, UnitPlan& plan) {
   if (input.empty() || (input[0] != std::byte('Q') && input[0] != std::byte('F'))) return false;
@@ -244,6 +248,7 @@ UnitStatement UnitPlanner::of_text(std::string_view text) {
   summary.changes_catalogue = statement.changes_catalogue;
   summary.shared_objects = statement.shared_objects;
   summary.row_local = statement.row_local;
+  summary.row_order = statement.row_order;
   summary.catalogue_version = classifier_.version();
   summary.calls_code = statement.kind == StatementKind::opaque && begins_with_call(text);
   switch (statement.kind) {

@@ -29,8 +29,9 @@ struct UnitStatement {
   bool names_serializable = false;  ///< the text says so
   bool changes_catalogue = false;
   bool shared_objects = false;
-  bool calls_code = false;     ///< one CALL or DO
-  bool row_local = false;      ///< needs no order among others of its sort
+  bool calls_code = false;               ///< one CALL or DO
+  bool row_local = false;                ///< needs no order among others of its sort
+  RowOrder row_order = RowOrder::tried;  ///< what it needs instead, where it is row-local
   bool names_another = false;  ///< EXECUTE or FETCH: what it runs is told by a name when it is bound
   std::uint64_t row_key = 0;   ///< a guess at the rows that it locks (row_key()); 0: none
   /// Of a prepared statement, from which Bind makes the key; may be null.
@@ -41,6 +42,8 @@ struct UnitStatement {
   std::uint64_t catalogue_version = 0;
   /// Of a prepared statement whose judgement may change with the catalogue; may be null.
   std::shared_ptr<const std::string> parse_body = nullptr;
+
+  bool calls_random() const;
 };
 
 struct UnitPlan {

@@ -114,7 +114,10 @@ Statement classify(std::string_view text, const StatementCatalogue* catalogue, T
     statement.row_target = find_row_target(node, text);
     statement.row_local =
         statement.kind == StatementKind::write && catalogue != nullptr && is_row_local(node, *catalogue);
-    if (statement.row_local) statement.may_use_sequences = false;
+    if (statement.row_local) {
+      statement.may_use_sequences = false;
+      statement.row_order = row_order(node, *catalogue, statement.row_target);
+    }
   }
   statement.names_settings |= names_settings(text);
   if (statement.kind == StatementKind::opaque) statement.names_isolation |= mentions_isolation(text);

@@ -111,7 +111,51 @@ class LocalityTest {
            (parameters_.empty() || excludes_its_sort(select));
   }
 
+  // Of statements that are local.
+
+  RowOrder order(const PgQuery__InsertStmt& insert) const {
+    const bool plain = insert.on_conflict_clause == nullptr &&
+                       catalogue_.relation_has_no_keys(insert.relation->schemaname, insert.relation->relname);
+    return plain ? RowOrder::free : RowOrder::tried;
+  }
+
+  RowOrder order(const PgQuery__UpdateStmt& update, const RowTarget& compared) const {
+    const PgQuery__RangeVar& relation = *update.relation;
+    const bool keeps_keys = std::ranges::all_of(
+        Nodes(update.target_list, update.n_target_list), [&](const PgQuery__Node* target) {
+          return target->node_case == PG_QUERY__NODE__NODE_RES_TARGET &&
+                 catalogue_.column_is_no_key(relation.schemaname, relation.relname, target->res_target->name);
+        });
+    return keeps_keys ? order_by_key(relation, update.where_clause, compared) : RowOrder::tried;
+  }
+
+  RowOrder order(const PgQuery__SelectStmt& select, const RowTarget& compared) const {
+    return order_by_key(*select.from_clause[0]->range_var, select.where_clause, compared);
+  }
+
  private:
+  /// The WHERE compares the columns of one key with values, and nothing else.
+  RowOrder order_by_key(const PgQuery__RangeVar& relation, const PgQuery__Node* where,
+                        const RowTarget& compared) const {
+    std::vector<std::string_view> columns;
+    find_compared(*where, columns);
+    const bool nothing_else = count_conditions(*where) == columns.size() && !columns.empty() &&
+                              std::ranges::equal(columns, compared.terms, {}, {}, &RowTarget::Term::column);
+    return nothing_else && catalogue_.relation_key_is(relation.schemaname, relation.relname, columns)
+               ? RowOrder::claimed
+               : RowOrder::tried;
+  }
+
+  static std::size_t count_conditions(const PgQuery__Node& where) {
+    const bool all_of_them = where.node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
+                             where.bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR;
+    if (!all_of_them) return 1;
+    std::size_t count = 0;
+    for (const PgQuery__Node* part : Nodes(where.bool_expr->args, where.bool_expr->n_args))
+      count += count_conditions(*part);
+    return count;
+  }
+
   /// FOR SHARE and FOR KEY SHARE have no row target, by which a parameter's declared type would be judged.
   static bool excludes_its_sort(const PgQuery__SelectStmt& select) {
     return std::ranges::all_of(
@@ -260,9 +304,9 @@ class LocalityTest {
 
 }  // namespace
 
-bool is_row_local(const PgQuery__Node& statement, const StatementCatalogue& catalogue) {
-  if (!catalogue.implicit_calls_are_safe()) return false;
-  const LocalityTest test(catalogue);
+namespace {
+
+bool is_local(const LocalityTest& test, const PgQuery__Node& statement) {
   switch (statement.node_case) {
     case PG_QUERY__NODE__NODE_INSERT_STMT:
       return test.is_local(*statement.insert_stmt);
@@ -274,6 +318,28 @@ bool is_row_local(const PgQuery__Node& statement, const StatementCatalogue& cata
       return test.is_local(*statement.select_stmt);
     default:
       return false;
+  }
+}
+
+}  // namespace
+
+bool is_row_local(const PgQuery__Node& statement, const StatementCatalogue& catalogue) {
+  return catalogue.implicit_calls_are_safe() && is_local(LocalityTest(catalogue), statement);
+}
+
+RowOrder row_order(const PgQuery__Node& statement, const StatementCatalogue& catalogue,
+                   const RowTarget& compared) {
+  const LocalityTest test(catalogue);
+  if (!is_local(test, statement)) return RowOrder::tried;  // also tells the test of the parameters
+  switch (statement.node_case) {
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+      return test.order(*statement.insert_stmt);
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+      return test.order(*statement.update_stmt, compared);
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+      return test.order(*statement.select_stmt, compared);
+    default:
+      return RowOrder::tried;  // DELETE: the row is there or not
   }
 }
 

@@ -11,11 +11,17 @@
 #include <pg_query/pg_query.pb-c.h>
 
 #include "server-relay/statements/statement-catalogue.h"
+#include "server-relay/statements/statement.h"
 
 namespace pgtandem {
 
 /// One INSERT ... VALUES without RETURNING, UPDATE or DELETE without RETURNING, or SELECT ... FOR UPDATE that
 /// waits.
 bool is_row_local(const PgQuery__Node& statement, const StatementCatalogue& catalogue);
+
+/// Of a row-local statement. For `claimed`, `compared` has to be all that its WHERE compares, as row_key()
+/// will name the row by it.
+RowOrder row_order(const PgQuery__Node& statement, const StatementCatalogue& catalogue,
+                   const RowTarget& compared);
 
 }  // namespace pgtandem

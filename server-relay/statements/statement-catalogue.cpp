@@ -212,15 +212,16 @@ bool StatementCatalogue::relation_is_partitioned(std::string_view schema, std::s
 }
 
 Result<void> StatementCatalogue::add_row_keys(CatalogueRows rows) {
-  if (auto checked = check_rows(rows, 4, "row key"); !checked) return checked;
+  if (auto checked = check_rows(rows, 5, "row key"); !checked) return checked;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& row = rows[i];
-    if (!is_flag(row[2])) return malformed("row key", i);
+    if (!is_flag(row[2]) || !is_flag(row[4])) return malformed("row key", i);
     const auto named = relations_.find(row[1]);
     if (named == relations_.end()) continue;
     const auto relation = std::ranges::find(named->second, row[0], &Relation::schema);
     if (relation == named->second.end()) continue;
     relation->takes_plain_rows = row[2] == "t";
+    relation->keys_are_all = row[4] == "t";
     for (const std::string& line : split(row[3], '\n')) {
       if (!line.empty()) relation->keys.push_back(split(line, '\t'));
     }
@@ -238,6 +239,31 @@ bool StatementCatalogue::relation_has_key(std::string_view schema, std::string_v
       return std::ranges::all_of(key, held);
     });
   });
+}
+
+bool StatementCatalogue::relation_key_is(std::string_view schema, std::string_view name,
+                                         std::span<const std::string_view> columns) const {
+  return all_of(relations_, schema, name, false, [&](const Relation& relation) {
+    return relation.keys_are_all &&
+           std::ranges::any_of(relation.keys, [&](const std::vector<std::string>& key) {
+             return std::ranges::is_permutation(key, columns);
+           });
+  });
+}
+
+bool StatementCatalogue::column_is_no_key(std::string_view schema, std::string_view name,
+                                          std::string_view column) const {
+  return all_of(relations_, schema, name, false, [&](const Relation& relation) {
+    return relation.keys_are_all &&
+           std::ranges::none_of(relation.keys, [&](const std::vector<std::string>& key) {
+             return std::ranges::find(key, column) != key.end();
+           });
+  });
+}
+
+bool StatementCatalogue::relation_has_no_keys(std::string_view schema, std::string_view name) const {
+  return all_of(relations_, schema, name, false,
+                [](const Relation& relation) { return relation.keys_are_all && relation.keys.empty(); });
 }
 
 bool StatementCatalogue::relation_takes_plain_rows(std::string_view schema, std::string_view name) const {

@@ -67,6 +67,14 @@ struct RowTarget {
   friend bool operator==(const RowTarget&, const RowTarget&) = default;
 };
 
+/// What a row-local statement needs so that both servers do the same (row-local.h).
+enum class RowOrder : std::uint8_t {
+  tried,    ///< what it finds may depend on the order: it has to be undone where the two servers differ
+  claimed,  ///< it names one row by a key and nothing else, and changes no key: enough that nobody else has
+            ///< the row
+  free,     ///< new rows of a relation without unique keys: nobody is in its way
+};
+
 struct Statement {
   StatementKind kind = StatementKind::opaque;
   /// Cannot run inside a transaction block: VACUUM, CREATE DATABASE, CREATE INDEX CONCURRENTLY, ... Where
@@ -113,6 +121,7 @@ struct Statement {
   /// does follows from the rows' own last versions, and whoever else wants them meets its locks
   /// (row-local.h).
   bool row_local = false;
+  RowOrder row_order = RowOrder::tried;  ///< of what is row-local
   /// COPY FROM STDIN into a relation whose rows run nothing (no trigger, no rule): all that it does follows
   /// from its data.
   bool plain_copy = false;

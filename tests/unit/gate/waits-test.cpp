@@ -210,3 +210,15 @@ TEST_CASE("everybody who is parked is called, once, however they stand") {
   CHECK(parked.empty());
   CHECK(waits.parked() == 0);
 }
+
+TEST_CASE("who waits on the standby is known until it goes on") {
+  Waits waits;
+  CHECK_FALSE(waits.waits_on_standby(1));
+  waits.note_wait_on_standby(1);
+  waits.note_wait_on_standby(2);
+  CHECK(waits.waits_on_standby(1));
+  waits.unpark(1);
+  CHECK_FALSE(waits.waits_on_standby(1));
+  CHECK(waits.waits_on_standby(2));
+  CHECK(waits.parked() == 0);
+}

@@ -550,3 +550,75 @@ TEST_CASE("the version tells every change that adds to, or takes from, what is p
   database.run("SET search_path = public");
   database.run("DROP SCHEMA later CASCADE");
 }
+
+namespace {
+
+RowOrder order_of(std::string_view sql) {
+  static const auto read = real().read();
+  const Statement statement = classify(sql, read.get());
+  return statement.row_local ? statement.row_order : RowOrder::tried;
+}
+
+RowOrder order_after(const std::string& objects, const char* sql) {
+  RealDatabase& database = real();
+  database.run("DROP SCHEMA IF EXISTS trial CASCADE");
+  database.run("CREATE SCHEMA trial");
+  database.run("SET search_path = trial, public");
+  database.run(objects);
+  const auto catalogue = database.read();
+  database.run("DROP SCHEMA trial CASCADE");
+  database.run("RESET search_path");
+  REQUIRE(catalogue);
+  const Statement statement = classify(sql, catalogue.get());
+  return statement.row_local ? statement.row_order : RowOrder::tried;
+}
+
+}  // namespace
+
+TEST_CASE("whoever has claimed a row may change it by its key and nothing else, but no key of it") {
+  for (const char* sql :
+       {"UPDATE t SET n = n + 1 WHERE id = 1", "UPDATE t SET n = $2, s = 'x' WHERE id = $1",
+        "UPDATE t SET n = 0 WHERE a = 1 AND b = 2", "UPDATE t SET n = 0 WHERE (b = 2) AND 1 = a",
+        "UPDATE t SET n = 0 WHERE k = 'x'", "SELECT * FROM t WHERE id = 1 FOR UPDATE",
+        "SELECT n FROM t WHERE id = 1 FOR NO KEY UPDATE", "UPDATE public.t SET n = 0 WHERE id = 1::int4"}) {
+    INFO(sql);
+    CHECK(order_of(sql) == RowOrder::claimed);
+  }
+  for (const char* sql :
+       {"UPDATE t SET id = 2 WHERE id = 1", "UPDATE t SET k = 'y' WHERE id = 1",
+        "UPDATE t SET n = 0, b = 3 WHERE id = 1", "UPDATE t SET n = 0 WHERE id = 1 AND n > 0",
+        "UPDATE t SET n = 0 WHERE id = 1 AND n = 0", "UPDATE t SET n = 0 WHERE id = 1 AND id = 1",
+        "UPDATE t SET n = 0 WHERE id = 1 AND k = 'x'",
+        "UPDATE t SET n = 0 WHERE a = 1 AND b = 2 AND n IS NULL",
+        "UPDATE t SET n = 0 WHERE id = 1 AND (n = 1 OR n = 2)", "DELETE FROM t WHERE id = 1",
+        "SELECT * FROM t WHERE id = 1 AND n = 0 FOR UPDATE", "SELECT * FROM t WHERE id = 1 FOR SHARE",
+        "UPDATE twin SET n = 0 WHERE id = 1", "UPDATE t SET n = 0 WHERE id = 1 AND true"}) {
+    INFO(sql);
+    CHECK(order_of(sql) == RowOrder::tried);
+  }
+}
+
+TEST_CASE("new rows are in nobody's way where nothing is unique") {
+  CHECK(order_of("INSERT INTO heap VALUES (1)") == RowOrder::free);
+  CHECK(order_of("INSERT INTO heap (n) VALUES ($1), (2)") == RowOrder::free);
+  CHECK(order_of("INSERT INTO heap VALUES (1) ON CONFLICT DO NOTHING") == RowOrder::tried);
+  CHECK(order_of("INSERT INTO t (id) VALUES (1)") == RowOrder::tried);
+  CHECK(order_of("INSERT INTO twin VALUES (1, 1)") == RowOrder::tried);
+}
+
+TEST_CASE("claims settle nothing where more than plain keys keeps rows apart") {
+  const char* update = "UPDATE x SET n = 0 WHERE id = 1";
+  const char* insert = "INSERT INTO x VALUES (1, 2)";
+  CHECK(order_after("CREATE TABLE x (id int PRIMARY KEY, n int)", update) == RowOrder::claimed);
+  CHECK(order_after("CREATE TABLE x (id int, n int)", insert) == RowOrder::free);
+  CHECK(order_after("CREATE TABLE x (id int, n int); CREATE INDEX ON x (n)", insert) == RowOrder::free);
+  for (const char* more : {"CREATE UNIQUE INDEX ON x (n) WHERE n > 5", "CREATE UNIQUE INDEX ON x ((n + 1))",
+                           "ALTER TABLE x ADD EXCLUDE USING gist (int4range(n, n, '[]') WITH &&)",
+                           "ALTER TABLE x ADD m int GENERATED ALWAYS AS (n + 1) STORED UNIQUE",
+                           "ALTER TABLE x ADD UNIQUE (n) DEFERRABLE"}) {
+    INFO(more);
+    CHECK(order_after(std::string("CREATE TABLE x (id int PRIMARY KEY, n int); ") + more, update) ==
+          RowOrder::tried);
+    CHECK(order_after(std::string("CREATE TABLE x (id int, n int); ") + more, insert) == RowOrder::tried);
+  }
+}
