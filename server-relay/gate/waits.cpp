@@ -4,20 +4,20 @@
 
 namespace pgtandem {
 
-bool Waits::park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry) {
+bool Waits::park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry, std::uint64_t key) {
   const std::lock_guard lock(mutex_);
   for (const std::uint64_t blocker : blockers) {
     if (!reaches(blocker, session, 0)) continue;
     parked_.erase(session);
     return false;
   }
-  put(session, Parked{std::move(blockers), 0, 0, std::move(retry)});
+  put(session, Parked{std::move(blockers), 0, 0, key, std::move(retry)});
   return true;
 }
 
-void Waits::park_behind(std::uint64_t session, std::uint64_t holder, Retry retry) {
+void Waits::park_behind(std::uint64_t session, std::uint64_t holder, Retry retry, std::uint64_t key) {
   const std::lock_guard lock(mutex_);
-  put(session, Parked{{}, holder, 0, std::move(retry)});
+  put(session, Parked{{}, holder, 0, key, std::move(retry)});
 }
 
 void Waits::put(std::uint64_t session, Parked parked) {
@@ -59,26 +59,34 @@ void Waits::moved(std::uint64_t session) {
   std::vector<Retry> retries;
   {
     const std::lock_guard lock(mutex_);
-    auto first = parked_.end();
+    std::unordered_map<std::uint64_t, std::uint64_t> firsts;  // by what they want
     for (auto it = parked_.begin(); it != parked_.end();) {
-      if (it->second.blockers.empty() && it->second.behind == 0) {
+      const Parked& parked = it->second;
+      if (parked.blockers.empty() && parked.behind == 0) {
         retries.push_back(std::move(it->second.retry));
         it = parked_.erase(it);
         continue;
       }
-      const bool waits = it->second.waits_for(session);
-      if (waits && (first == parked_.end() || it->second.since < first->second.since)) first = it;
+      if (parked.waits_for(session)) {
+        const auto [first, is_new] = firsts.try_emplace(parked.key, it->first);
+        if (!is_new && parked.since < parked_.at(first->second).since) first->second = it->first;
+      }
       ++it;
     }
-    if (first != parked_.end()) {
-      const std::uint64_t next = first->first;
-      retries.push_back(std::move(first->second.retry));
-      parked_.erase(first);
-      for (auto& [id, parked] : parked_) {
-        if (!parked.waits_for(session)) continue;
+    for (auto it = firsts.empty() ? parked_.end() : parked_.begin(); it != parked_.end();) {
+      Parked& parked = it->second;
+      const bool waits = parked.waits_for(session);
+      const std::uint64_t next = waits ? firsts.at(parked.key) : 0;
+      if (next == it->first) {
+        retries.push_back(std::move(parked.retry));
+        it = parked_.erase(it);
+        continue;
+      }
+      if (waits) {
         std::erase(parked.blockers, session);
         parked.behind = next;
       }
+      ++it;
     }
   }
   for (Retry& retry : retries) retry();

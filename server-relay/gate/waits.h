@@ -2,9 +2,10 @@
 /// aside ("parked") until one of the sessions that held it has ended a transaction or rolled back to a
 /// savepoint. Finds cycles. Pure.
 ///
-/// A session that moves lets the one go that has been behind it longest; the others probably want the same
-/// lock, and stay behind that one. (If all tried, all but one would meet it again, inside the gate.) Such a
-/// place is a guess: it counts in no cycle, and whoever stands aside tries again now and then anyway.
+/// A session that moves lets the one go that has been behind it longest, of those who want the same rows as
+/// far as that is known; the others stay behind that one. (If all tried, all but one would meet it again,
+/// inside the gate.) Such a place is a guess: it counts in no cycle, and whoever stands aside tries again now
+/// and then anyway.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -22,10 +23,12 @@ class Waits {
   using Retry = std::function<void()>;
 
   /// Parks `session` behind `blockers`. False: it would close a cycle of parked sessions, and is not parked.
-  /// With no blockers it waits for any session to move. Who is parked again keeps its place in time.
-  [[nodiscard]] bool park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry);
+  /// With no blockers it waits for any session to move. Who is parked again keeps its place in time. `key`:
+  /// of the rows that it wants (row_key()); 0: not known.
+  [[nodiscard]] bool park(std::uint64_t session, std::vector<std::uint64_t> blockers, Retry retry,
+                          std::uint64_t key = 0);
   /// Parks it behind `holder`, which is only a guess.
-  void park_behind(std::uint64_t session, std::uint64_t holder, Retry retry);
+  void park_behind(std::uint64_t session, std::uint64_t holder, Retry retry, std::uint64_t key = 0);
   /// Not parked any more, and waits nowhere: it tries again, or goes on, or gives up.
   void unpark(std::uint64_t session);
   /// What `session` runs has been done by the master, and waits on the standby for somebody.
@@ -41,6 +44,7 @@ class Waits {
     std::vector<std::uint64_t> blockers;
     std::uint64_t behind = 0;  ///< the guess
     std::uint64_t since = 0;   ///< rises with every session that is parked
+    std::uint64_t key = 0;
     Retry retry;
     bool waits_for(std::uint64_t session) const;
   };

@@ -45,6 +45,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::uint64_t asked = 0;
   bool reading = false;       ///< counted among the reads under way
   bool admitted = false;      ///< the next unit may be sent as it comes
+  bool admitting = false;     ///< the next unit is known, and has not been sent
   bool open_unit = false;     ///< the unit under way was sent before all of it was seen
   bool gate_execute = false;  ///< and has come to an Execute that needs the gate
   bool victim_clean = false;  ///< and had committed nothing inside
@@ -71,9 +72,10 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::vector<std::uint64_t> row_keys;  ///< what the forecast has of it
   bool untold = false;                  ///< it may have locks that are not among those
   std::uint32_t untried = 0;  ///< units let in without a try that have still to finish (session-untried.cpp)
-  bool counts_untried = false;   ///< some of them are in the gate, and counted there
-  bool sends_untried = false;    ///< the next unit is one of them
-  bool waits_in_server = false;  ///< and was found waiting there
+  std::uint64_t untried_key = 0;  ///< claimed for the last of them; 0: it was claimed before
+  bool counts_untried = false;    ///< some of them are in the gate, and counted there
+  bool sends_untried = false;     ///< the next unit is one of them
+  bool waits_in_server = false;   ///< and was found waiting there
   bool standby_must_fail =
       false;                ///< the master failed for reasons of its own: the standby's side has not yet
   std::string begin_bytes;  ///< the unit that began it, while nothing else has been done in it

@@ -25,8 +25,9 @@ using namespace std::chrono_literals;
 constexpr auto kRetryUnknown = 20ms;
 constexpr auto kRetryKnown = 500ms;
 /// How long the forecast is believed. Somebody whose comparison matched no row for another reason, or who
-/// waits for us in turn, is found out by a try.
+/// waits for us in turn, is found out by a try; what is certain is looked at anew.
 constexpr auto kTrustForecast = 50ms;
+using Claim = LockForecast::Claim;
 constexpr int kUndoTries = 5;  ///< each can only fail by a cancel of its own
 
 /// "500ms", "2s", "1min", "1h", "1d" or a number of milliseconds, as SHOW gives it; 0: no limit.
@@ -222,9 +223,10 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
   bool local = trial.local;
   std::string refusal;
   for (int number = 1; !ended(); ++number) {
-    while (trusting && refusal.empty() && foreseen(key) != 0 && !ended()) {
-      trusting = co_await wait_for_foreseen(key);
-      refusal = over_a_limit(trial.began);
+    while (trusting && refusal.empty() && foreseen(key).session != 0 && !ended()) {
+      const Foreseen found = co_await wait_for_foreseen(key, trial.began);
+      trusting = found != Foreseen::stays;
+      refusal = found == Foreseen::waits_for_us ? deadlock_error() : over_a_limit(trial.began);
     }
     if (ended() || !refusal.empty()) break;
     const bool before_end = trial.bytes.empty();
@@ -235,7 +237,8 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
     co_await enter_gate(local ? GateMode::local : GateMode::write, ddl, before_end);
     if (ended()) break;
     const bool changed = local && !still_local(trial);
-    if (changed || (trusting && !claim_rows(key))) {  // whoever was inside before has them now
+    if (changed || (trusting && claim_rows(key, order == RowOrder::claimed) ==
+                                    Claim::taken)) {  // whoever was inside before has them now
       leave_gate();
       local = local && !changed;
       --number;
@@ -287,32 +290,43 @@ bool Session::outcomes_differ() const {
          !serial_->master.gave_up();
 }
 
-/// False: somebody else is about to lock them, or has.
-bool Session::claim_rows(std::uint64_t key) {
+LockForecast::Claim Session::claim_rows(std::uint64_t key, bool certain) {
   SerialState& s = *serial_;
-  const LockForecast::Claim claim = s.order.forecast.claim(id_, key);
-  if (claim == LockForecast::Claim::new_claim) s.row_keys.push_back(key);
-  return claim != LockForecast::Claim::taken;
+  const Claim claim = s.order.forecast.claim(id_, key, certain);
+  if (claim == Claim::new_claim) s.row_keys.push_back(key);
+  return claim;
 }
 
-std::uint64_t Session::foreseen(std::uint64_t key) const {
+LockForecast::Holder Session::foreseen(std::uint64_t key) const {
   return serial_->order.forecast.holder(key, id_);
 }
 
-/// Stands aside until the transaction that probably has the rows has moved. False: it has not for so long
-/// that only a try can tell.
-asio::awaitable<bool> Session::wait_for_foreseen(std::uint64_t key) {
+/// Stands aside until the transaction that has the rows has moved, or for so long that only a try can tell.
+/// Where it is certain that it has them it is waited for as by a server: who waits for this session in turn
+/// would wait for ever.
+asio::awaitable<Session::Foreseen> Session::wait_for_foreseen(std::uint64_t key, SteadyTime began) {
   SerialState& s = *serial_;
-  const std::uint64_t holder = foreseen(key);
-  const SteadyTime limit = std::chrono::steady_clock::now() + kTrustForecast;
-  s.order.waits.park_behind(id_, holder, answer());
-  wake_at(limit);
-  // It forgets its keys before it lets others try: who finds them here is told.
-  while (!ended() && !s.let_in && !cancelled_ && std::chrono::steady_clock::now() < limit &&
-         foreseen(key) == holder)
-    co_await s.event.wait();
+  LockForecast::Holder holder;
+  bool moved = false;
+  bool again = true;
+  while (again && !moved && !ended()) {
+    holder = foreseen(key);
+    const SteadyTime limit = std::chrono::steady_clock::now() + kTrustForecast;
+    if (!holder.certain) {
+      s.order.waits.park_behind(id_, holder.session, answer(), key);
+    } else if (!s.order.waits.park(id_, {holder.session}, answer(), key)) {
+      co_return Foreseen::waits_for_us;
+    }
+    wake_at(limit);
+    // It forgets its keys before it lets others try: who finds them here is told.
+    while (!ended() && !s.let_in && !cancelled_ && std::chrono::steady_clock::now() < limit &&
+           foreseen(key) == holder)
+      co_await s.event.wait();
+    moved = s.let_in || foreseen(key) != holder;
+    again = holder.certain && over_a_limit(began).empty();
+  }
   s.order.waits.unpark(id_);
-  co_return s.let_in || foreseen(key) != holder;
+  co_return moved ? Foreseen::moved : Foreseen::stays;
 }
 
 /// Asks while the master's attempt waits. Its backend may not have come to the lock yet.

@@ -85,7 +85,8 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
   }
   if (status == 'T' && s.uses_snapshot) s.snapshot_taken = s.strict || s.serializable;
   const std::uint64_t key = plan.statement.row_key;
-  if (!own_block && key != 0 && status == 'T') note_locked_rows(key);
+  if (!own_block && key != 0 && status == 'T')
+    note_locked_rows(key, s.rows, trial.local && plan.statement.row_order == RowOrder::claimed);
   if (own_block || status == 'E') freed_locks();
   while (!ended() && (standby_state_ == StandbyState::lost || !env_.thread.may_release()))
     co_await s.event.wait();
@@ -94,10 +95,10 @@ asio::awaitable<void> Session::finish_attempt(const Trial& trial) {
 }
 
 /// The transaction goes on and holds what the attempt has locked.
-void Session::note_locked_rows(std::uint64_t key) {
+void Session::note_locked_rows(std::uint64_t key, std::uint64_t rows, bool certain) {
   SerialState& s = *serial_;
-  if (s.rows != 0) {
-    if (s.order.forecast.add(id_, key)) s.row_keys.push_back(key);
+  if (rows != 0) {
+    if (s.order.forecast.add(id_, key, certain)) s.row_keys.push_back(key);
     return;
   }
   // There were none. Whoever stands behind this claim may try.

@@ -60,7 +60,9 @@ asio::awaitable<void> Session::serve_serial() {
       // The standby's answer to what it was given instead is still to be forgiven.
       if (serial_->forgiving) co_await settled();
       if (ended() || phase_ != Phase::streaming) co_return;
+      serial_->admitting = true;
       co_await admit_unit(plan);
+      serial_->admitting = false;
       continue;
     }
     const std::size_t before = front_kept_.size();
@@ -326,6 +328,8 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   if (outcome.kind == Outcome::Kind::complete && outcome.tag_class == TagClass::commit)
     s.committed_inside = true;
   if (outcome.kind == Outcome::Kind::complete) s.completed_inside = true;
+  if (outcome.kind == Outcome::Kind::complete && unit != nullptr && unit->untried && s.untried_key != 0)
+    note_locked_rows(std::exchange(s.untried_key, 0), tag_count(outcome.text.view()), true);
   // The frontend has flushed, and waits for the reply before it sends its Sync.
   const bool answers = outcome.kind == Outcome::Kind::complete || outcome.kind == Outcome::Kind::suspended ||
                        outcome.kind == Outcome::Kind::error;

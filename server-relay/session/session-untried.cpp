@@ -47,9 +47,9 @@ asio::awaitable<bool> Session::admit_untried(const UnitPlan& plan) {
   SerialState& s = *serial_;
   const std::uint64_t key = plan.statement.row_order == RowOrder::claimed ? plan.statement.row_key : 0;
   while (!ended() && may_go_untried(plan)) {
-    if (key != 0 && foreseen(key) != 0) {
-      const bool moved = co_await wait_for_foreseen(key);
-      if (!moved) co_return false;
+    if (key != 0 && foreseen(key).session != 0) {
+      const Foreseen found = co_await wait_for_foreseen(key, std::chrono::steady_clock::now());
+      if (found != Foreseen::moved || cancelled_) co_return false;
       continue;
     }
     if (s.inside != Inside::outside && s.inside != Inside::local) co_await settled();
@@ -57,10 +57,14 @@ asio::awaitable<bool> Session::admit_untried(const UnitPlan& plan) {
     if (enters) co_await enter_gate(GateMode::local, false);
     if (ended() || s.inside != Inside::local) co_return false;
     const bool proven = plan.statement.catalogue_version == s.statements.current_version();
-    const bool claimed = proven && (key == 0 || claim_rows(key));
-    if (claimed && begin_untried()) co_return true;
+    using Claim = LockForecast::Claim;
+    const Claim claim = key == 0 || !proven ? Claim::own_already : claim_rows(key, true);
+    if (proven && claim != Claim::taken && claim != Claim::not_kept && begin_untried()) {
+      s.untried_key = claim == Claim::new_claim ? key : 0;
+      co_return true;
+    }
     if (enters) leave_gate();
-    if (claimed || !proven) co_return false;
+    if (claim != Claim::taken) co_return false;
   }
   co_return false;
 }

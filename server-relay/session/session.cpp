@@ -173,7 +173,8 @@ void Session::hold_units(std::function<void(Keys)> go) {
     ++self->cancels_;
     // In `serial` the standby's statement is cancelled when the master's was (hard point 21).
     const bool both = self->serial_ == nullptr && self->standby_state_ == StandbyState::live;
-    if (self->serial_ != nullptr && self->tracker_.phase() != RequestTracker::Phase::between) {
+    const bool between = self->tracker_.phase() == RequestTracker::Phase::between;
+    if (self->serial_ != nullptr && (!between || self->serial_->admitting)) {
       self->cancelled_ = true;
       self->serial_->event.notify();
     }

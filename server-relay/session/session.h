@@ -238,10 +238,12 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> undo(const Trial& trial);
   asio::awaitable<std::string> try_until_free(const Trial& trial);
   bool still_local(const Trial& trial) const;
-  bool claim_rows(std::uint64_t key);
+  LockForecast::Claim claim_rows(std::uint64_t key, bool certain);
   bool outcomes_differ() const;
-  std::uint64_t foreseen(std::uint64_t key) const;
-  asio::awaitable<bool> wait_for_foreseen(std::uint64_t key);
+  LockForecast::Holder foreseen(std::uint64_t key) const;
+  /// Of the transaction that has the rows.
+  enum class Foreseen { moved, stays, waits_for_us };
+  asio::awaitable<Foreseen> wait_for_foreseen(std::uint64_t key, SteadyTime began);
   void check_standbys_locks();
   bool attempt_met_a_lock() const;
   asio::awaitable<void> run_attempts(const UnitPlan& plan);
@@ -266,7 +268,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   asio::awaitable<void> give_up_attempt(const std::string& error, bool own_block, bool extended);
   asio::awaitable<void> fail_transaction(bool extended);
   asio::awaitable<void> finish_attempt(const Trial& trial);
-  void note_locked_rows(std::uint64_t key);
+  void note_locked_rows(std::uint64_t key, std::uint64_t rows, bool certain);
   asio::awaitable<void> commit_attempt(bool extended);
   void replace_end_by_error(bool extended);
   asio::awaitable<void> check_deferred(const UnitPlan& plan);

@@ -222,3 +222,24 @@ TEST_CASE("who waits on the standby is known until it goes on") {
   CHECK(waits.waits_on_standby(2));
   CHECK(waits.parked() == 0);
 }
+
+TEST_CASE("who moves lets go the first of each sort of those who want different rows") {
+  Waits waits;
+  std::vector<int> tried;
+  const auto retry = [&tried](int who) { return [&tried, who] { tried.push_back(who); }; };
+  REQUIRE(waits.park(2, {1}, retry(2), 70));
+  REQUIRE(waits.park(3, {1}, retry(3), 70));
+  REQUIRE(waits.park(4, {1}, retry(4), 80));
+  waits.park_behind(5, 1, retry(5), 90);
+  REQUIRE(waits.park(6, {7}, retry(6), 70));
+  waits.moved(1);
+  std::ranges::sort(tried);
+  CHECK(tried == std::vector<int>{2, 4, 5});
+  CHECK(waits.is_parked(3));  // behind the second now
+  CHECK(waits.is_parked(6));
+  tried.clear();
+  waits.moved(2);
+  CHECK(tried == std::vector<int>{3});
+  waits.moved(7);
+  CHECK(tried == std::vector<int>{3, 6});
+}
