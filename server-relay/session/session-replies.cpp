@@ -273,8 +273,10 @@ void Session::release() {
 }
 
 void Session::decided(char status) {
+  // In a failed block much is answered without an error: Parse of a ROLLBACK, for one.
+  const bool failed_now = status == 'E' && status_ != 'E';
   status_ = status;
-  if (serial_ != nullptr) on_client_unit(status, serial_->master.failed() || status == 'E');
+  if (serial_ != nullptr) on_client_unit(status, serial_->master.failed() || failed_now);
   tracker_.on_decided();
   oids_.on_unit_end();
   if (oids_changed_ && status == 'I') {

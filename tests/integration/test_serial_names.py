@@ -84,3 +84,21 @@ def test_what_was_prepared_before_a_trigger_is_in_order_with_it(world):
         bump(session)
     assert world.master.sql("SELECT n FROM log ORDER BY n", database="app") == [(2,), (3,)]
     assert world.differences() == []
+
+
+def test_what_is_prepared_in_a_failed_block_is_known(world):
+    """A ROLLBACK that is prepared when its block has failed is a ROLLBACK, and no unit that has to be alone."""
+    with world.connect() as session, world.connect() as alone:
+        session.execute("BEGIN")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            session.execute("SELECT 1/0")
+        session.execute("ROLLBACK", prepare=True)
+        thread = threading.Thread(target=alone.execute, args=("DO $$ BEGIN PERFORM pg_sleep(3); END $$",))
+        thread.start()
+        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        wait_until(lambda: world.value(sleeping) != 0, 10, "the unit that is alone to run")
+        session.execute("BEGIN")
+        session.execute("ROLLBACK", prepare=True)
+        assert thread.is_alive() and world.value(sleeping) != 0
+        thread.join(20)
+    assert world.differences() == []
