@@ -29,6 +29,14 @@ bool LockForecast::add(std::uint64_t session, std::uint64_t key, bool certain) {
   return added;
 }
 
+void LockForecast::doubt(std::uint64_t session, const std::vector<std::uint64_t>& keys) {
+  const std::lock_guard lock(mutex_);
+  for (const std::uint64_t key : keys) {
+    const auto found = holders_.find(key);
+    if (found != holders_.end() && found->second.session == session) found->second.certain = false;
+  }
+}
+
 void LockForecast::drop(std::uint64_t session, std::vector<std::uint64_t>& keys) {
   if (keys.empty()) return;
   const std::lock_guard lock(mutex_);

@@ -34,6 +34,8 @@ class LockForecast {
   Claim claim(std::uint64_t session, std::uint64_t key, bool certain = false);
   /// `session` has locked it, whatever was foreseen. True: and did not have it before.
   bool add(std::uint64_t session, std::uint64_t key, bool certain = false);
+  /// The session has perhaps lost its locks on some of these.
+  void doubt(std::uint64_t session, const std::vector<std::uint64_t>& keys);
   /// Forgets and clears `keys`, all that the session has added.
   void drop(std::uint64_t session, std::vector<std::uint64_t>& keys);
 

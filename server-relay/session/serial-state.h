@@ -43,9 +43,10 @@ struct SerialState final : private UnitPlanner::Classifier {
   /// Of the last question to the gate or to those in the way: an answer to an earlier one, which may still be
   /// on its way to this thread, says nothing.
   std::uint64_t asked = 0;
-  bool reading = false;       ///< counted among the reads under way
-  bool admitted = false;      ///< the next unit may be sent as it comes
-  bool admitting = false;     ///< the next unit is known, and has not been sent
+  bool reading = false;                                ///< counted among the reads under way
+  bool admitted = false;                               ///< the next unit may be sent as it comes
+  std::chrono::steady_clock::time_point stirred_at{};  ///< neither server has been idle for longer
+  bool admitting = false;                              ///< the next unit is known, and has not been sent
   bool open_unit = false;     ///< the unit under way was sent before all of it was seen
   bool gate_execute = false;  ///< and has come to an Execute that needs the gate
   bool victim_clean = false;  ///< and had committed nothing inside
@@ -70,12 +71,15 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool catalogue_awaited = false;       ///< once, at the session's first unit
   bool failed_in_block = false;         ///< and those who wait for its locks have not been told yet
   std::vector<std::uint64_t> row_keys;  ///< what the forecast has of it
+  bool has_savepoints = false;          ///< of the frontend's own
+  bool untold_until_settled = false;    ///< the transaction is over, on the master at least
   bool untold = false;                  ///< it may have locks that are not among those
   std::uint32_t untried = 0;  ///< units let in without a try that have still to finish (session-untried.cpp)
-  std::uint64_t untried_key = 0;  ///< claimed for the last of them; 0: it was claimed before
-  bool counts_untried = false;    ///< some of them are in the gate, and counted there
-  bool sends_untried = false;     ///< the next unit is one of them
-  bool waits_in_server = false;   ///< and was found waiting there
+  std::uint64_t new_claim = 0;     ///< what the statement under way was the first to claim; 0: nothing
+  std::uint64_t untried_rows = 0;  ///< in the master's tag of the last of them
+  bool counts_untried = false;     ///< some of them are in the gate, and counted there
+  bool sends_untried = false;      ///< the next unit is one of them
+  bool waits_in_server = false;    ///< and was found waiting there
   bool standby_must_fail =
       false;                ///< the master failed for reasons of its own: the standby's side has not yet
   std::string begin_bytes;  ///< the unit that began it, while nothing else has been done in it
@@ -86,10 +90,12 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool serializable_by_default = false;
   std::string lock_timeout = "0";
   std::string statement_timeout = "0";
-  std::string parallel_workers = "2";  ///< max_parallel_workers_per_gather
-  bool parallel_off = false;           ///< in the open transaction, by the relay
-  bool seeded = false;                 ///< random() gives the same on both legs
-  bool seed_of_client = false;         ///< and the frontend wants its own series
+  std::string parallel_workers = "2";                ///< max_parallel_workers_per_gather
+  std::chrono::milliseconds idle_in_block_limit{0};  ///< idle_in_transaction_session_timeout; 0: none
+  std::chrono::milliseconds idle_limit{0};           ///< idle_session_timeout
+  bool parallel_off = false;                         ///< in the open transaction, by the relay
+  bool seeded = false;                               ///< random() gives the same on both legs
+  bool seed_of_client = false;                       ///< and the frontend wants its own series
 
   // Of a SERIALIZABLE READ ONLY DEFERRABLE transaction that has no snapshot yet.
   bool read_only = false;
@@ -181,7 +187,7 @@ struct SerialState final : private UnitPlanner::Classifier {
 
   /// A unit begins: what was to go in front of it does.
   void take_prefix(PrefixReplies& replies) {
-    if (prefix.of_master == 0) return;
+    if (prefix.of_master == 0 && prefix.of_standby == 0) return;
     replies = {prefix.of_master, prefix.of_standby, prefix.extended};
     to_master += prefix.to_master;
     to_standby += prefix.to_standby;

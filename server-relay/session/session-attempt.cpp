@@ -15,6 +15,7 @@
 
 #include "common/protocol/messages.h"
 #include "server-relay/session/session.h"
+#include "server-relay/session/time-setting.h"
 
 namespace pgtandem {
 namespace {
@@ -29,20 +30,6 @@ constexpr auto kRetryKnown = 500ms;
 constexpr auto kTrustForecast = 50ms;
 using Claim = LockForecast::Claim;
 constexpr int kUndoTries = 5;  ///< each can only fail by a cancel of its own
-
-/// "500ms", "2s", "1min", "1h", "1d" or a number of milliseconds, as SHOW gives it; 0: no limit.
-std::chrono::milliseconds time_of_setting(std::string_view text) {
-  std::int64_t number = 0;
-  std::size_t i = 0;
-  while (i < text.size() && text[i] >= '0' && text[i] <= '9' && number < (1LL << 40))
-    number = number * 10 + (text[i++] - '0');
-  const std::string_view unit = text.substr(i);
-  if (unit == "s") number *= 1000;
-  if (unit == "min") number *= 60 * 1000;
-  if (unit == "h") number *= 3600 * 1000;
-  if (unit == "d") number *= 86400 * 1000LL;
-  return std::chrono::milliseconds(number);
-}
 
 bool takes_advisory_locks(const UnitStatement& statement) {
   return statement.facts != nullptr && statement.facts->advisory_locks;
@@ -221,6 +208,7 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
   const std::uint64_t key = trial.plan.statement.row_key;
   bool trusting = key != 0 && !trial.bytes.empty();
   bool local = trial.local;
+  serial_->new_claim = 0;
   std::string refusal;
   for (int number = 1; !ended(); ++number) {
     while (trusting && refusal.empty() && foreseen(key).session != 0 && !ended()) {
@@ -236,6 +224,11 @@ asio::awaitable<std::string> Session::try_until_free(const Trial& trial) {
     local = local && (claims || !s.order.untried.is_anything_untried());
     co_await enter_gate(local ? GateMode::local : GateMode::write, ddl, before_end);
     if (ended()) break;
+    if (cancelled_) refusal = over_a_limit(trial.began);
+    if (!refusal.empty()) {
+      leave_gate();
+      break;
+    }
     const bool changed = local && !still_local(trial);
     if (changed || (trusting && claim_rows(key, order == RowOrder::claimed) ==
                                     Claim::taken)) {  // whoever was inside before has them now
@@ -293,7 +286,10 @@ bool Session::outcomes_differ() const {
 LockForecast::Claim Session::claim_rows(std::uint64_t key, bool certain) {
   SerialState& s = *serial_;
   const Claim claim = s.order.forecast.claim(id_, key, certain);
-  if (claim == Claim::new_claim) s.row_keys.push_back(key);
+  if (claim == Claim::new_claim) {
+    s.row_keys.push_back(key);
+    s.new_claim = key;
+  }
   return claim;
 }
 
@@ -323,7 +319,8 @@ asio::awaitable<Session::Foreseen> Session::wait_for_foreseen(std::uint64_t key,
            foreseen(key) == holder)
       co_await s.event.wait();
     moved = s.let_in || foreseen(key) != holder;
-    again = holder.certain && over_a_limit(began).empty();
+    // With one server left, that server orders; whoever is in the way there tells nobody here any more.
+    again = holder.certain && mirrored() && over_a_limit(began).empty();
   }
   s.order.waits.unpark(id_);
   co_return moved ? Foreseen::moved : Foreseen::stays;

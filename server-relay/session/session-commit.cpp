@@ -102,7 +102,7 @@ void Session::note_locked_rows(std::uint64_t key, std::uint64_t rows, bool certa
     return;
   }
   // There were none. Whoever stands behind this claim may try.
-  if (s.row_keys.empty() || s.row_keys.back() != key) return;
+  if (s.new_claim != key || s.row_keys.empty() || s.row_keys.back() != key) return;
   std::vector<std::uint64_t> unused(1, key);
   s.row_keys.pop_back();
   s.order.forecast.drop(id_, unused);

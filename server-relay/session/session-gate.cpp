@@ -1,9 +1,12 @@
 /// Discipline `serial`: a session in front of its database's gate, inside of it, and on its way out. The gate
 /// itself is pure (server-relay/gate/gate.h).
+#include <utility>
+
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include "common/base/log.h"
+#include "common/protocol/messages.h"
 #include "server-relay/session/session.h"
 
 namespace pgtandem {
@@ -112,8 +115,14 @@ asio::awaitable<void> Session::settled() {
 void Session::on_units_settled() {
   SerialState& s = *serial_;
   s.event.notify();
+  s.stirred_at = std::chrono::steady_clock::now();
   if (!s.sends_untried) end_untried();
+  if (std::exchange(s.untold_until_settled, false)) end_untold();
   if (s.judging) return;
+  if (s.standby_must_fail) {
+    fail_standby_too();
+    return;
+  }
   if (s.failed_in_block) freed_locks();
   if (s.reading) {
     s.reading = false;
@@ -130,12 +139,57 @@ void Session::on_units_settled() {
   if (!was_write) freed_locks();
 }
 
-/// The transaction has ended, or failed, or has gone back to a savepoint: those behind it may try.
+/// The transaction has ended, or failed, or has gone back to a savepoint: those behind it may try. What was
+/// locked in front of a savepoint may still be.
 void Session::freed_locks() {
   SerialState& s = *serial_;
   s.failed_in_block = false;
-  s.order.forecast.drop(id_, s.row_keys);
+  const bool all = status_of_master_ == 'I' || (status_of_master_ == 'E' && !s.has_savepoints);
+  if (all) {
+    s.order.forecast.drop(id_, s.row_keys);
+  } else {
+    s.order.forecast.doubt(id_, s.row_keys);
+  }
   s.order.waits.moved(id_);
+}
+
+/// To a server a session is idle while its statement stands aside, or is still being run by the other server:
+/// the client's own limits for idle sessions must not end it. A Sync alone starts their clocks anew.
+void Session::check_idle_limits(SteadyTime now) {
+  SerialState& s = *serial_;
+  std::chrono::milliseconds limit = s.idle_in_block_limit;
+  if (limit.count() == 0 || (s.idle_limit.count() != 0 && s.idle_limit < limit)) limit = s.idle_limit;
+  if (limit.count() == 0 || now - s.stirred_at < limit / 2 || !mirrored() || s.deferring || s.spooling)
+    return;
+  // In the middle of what the frontend is sending a Sync would be its own.
+  using Requests = RequestTracker::Phase;
+  const Requests phase = tracker_.phase();
+  const bool waits =
+      s.admitting ? phase == Requests::between || phase == Requests::sent : phase == Requests::sent;
+  const std::uint64_t sent = first_unit_ + units_.size();
+  const bool one_idles = master_units_ == sent || matcher_.units(Leg::standby) == sent;
+  if (!waits || !one_idles) return;
+  s.stirred_at = now;
+  s.prefix.extended =
+      true;  // what waits to go in front of the statement goes now, and this unit ends with a Sync
+  push_unit(Unit::Role::own);
+  const std::string sync = build_message('S', {});
+  s.to_master += sync;
+  s.to_standby += sync;
+  flush_own();
+}
+
+/// The standby idles in the open transaction while the master runs what is alone. Its clock does not count
+/// (design page 2, rule 4): the master ends whoever is idle too long.
+asio::awaitable<void> Session::lift_idle_limit_of_standby(bool extended) {
+  SerialState& s = *serial_;
+  if (status_ != 'T' || s.idle_in_block_limit.count() == 0 || standby_state_ != StandbyState::live) co_return;
+  const std::string set = "SET LOCAL idle_in_transaction_session_timeout = ";
+  s.judging = true;  // it is in the gate, and stays there
+  own_unit_texts(set + std::to_string(s.idle_in_block_limit.count()), set + "0", extended);
+  flush_own();
+  co_await settled();
+  s.judging = false;
 }
 
 /// A write that holds up the others for long is told, and with slow_write_policy "overlap" they pass beside

@@ -8,6 +8,7 @@
 #include "common/protocol/messages.h"
 #include "server-relay/rewriting/source-functions.h"
 #include "server-relay/session/session.h"
+#include "server-relay/session/time-setting.h"
 
 namespace pgtandem {
 namespace {
@@ -212,12 +213,14 @@ asio::awaitable<void> Session::learn_settings() {
       "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout'), "
       "pg_catalog.current_setting('default_transaction_isolation'), "
       "pg_catalog.current_setting('password_encryption'), "
-      "pg_catalog.current_setting('max_parallel_workers_per_gather')" +
+      "pg_catalog.current_setting('max_parallel_workers_per_gather'), "
+      "pg_catalog.current_setting('idle_in_transaction_session_timeout'), "
+      "coalesce(pg_catalog.current_setting('idle_session_timeout', true), '0')" +
           seed,
       true);
   flush_own();
   co_await settled();
-  if (ended() || s.own_values.size() < 5) co_return;
+  if (ended() || s.own_values.size() < 7) co_return;
   s.seeded = true;
   s.lock_timeout = s.own_values[0].value_or("0");
   s.statement_timeout = s.own_values[1].value_or("0");
@@ -225,6 +228,8 @@ asio::awaitable<void> Session::learn_settings() {
   s.strict_by_default = s.serializable_by_default || s.own_values[2] == "repeatable read";
   s.password_encryption = s.own_values[3].value_or("scram-sha-256");
   s.parallel_workers = s.own_values[4].value_or("2");
+  s.idle_in_block_limit = time_of_setting(s.own_values[5].value_or("0"));
+  s.idle_limit = time_of_setting(s.own_values[6].value_or("0"));
   s.settings_known = true;
 }
 

@@ -37,6 +37,7 @@ void Session::leave_serial() {
   serial_->reading = false;
   serial_->order.waits.unpark(id_);
   env_.services.gates().remove_backends(id_, master_->key.pid, standby_->key.pid);
+  serial_->order.forecast.drop(id_, serial_->row_keys);
   freed_locks();
   serial_->event.notify();
 }
@@ -139,8 +140,7 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
 asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
   if (status_ == 'E' && s.untried != 0) co_await settled();
-  if (s.standby_must_fail) co_await fail_transaction(plan.extended);
-  s.standby_must_fail = false;
+  if (s.forgiving) co_await settled();
   if (ended()) co_return;
   const bool may_ask =
       status_ == 'I' || (status_ == 'T' && !s.strict && s.timeouts == SerialState::Timeouts::of_client);
@@ -191,8 +191,14 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     const bool alone_among = finishes_prepared && s.order.untried.is_anything_untried();
     const GateMode mode = way == Way::alone ? GateMode::alone : alone_among ? GateMode::write : GateMode::end;
     if (s.inside == SerialState::Inside::outside) co_await enter_gate(mode, false);
+    if (!ended() && s.inside == SerialState::Inside::write) {
+      s.inside = SerialState::Inside::end;
+      s.order.gate.turn_into_end(id_);
+    }
     if (ended()) co_return;
     if (way == Way::alone && plan.statement.shared_objects) co_await enter_shared_order();
+    if (ended()) co_return;
+    if (way == Way::alone) co_await lift_idle_limit_of_standby(plan.extended);
     if (ended()) co_return;
     if (way == Way::alone) begin_alone();
     // The master's verdict on a serializable transaction comes first (hard point 16).
@@ -226,7 +232,9 @@ void Session::note_plan(const UnitPlan& plan) {
     if (status_ != 'I')
       begin_untold(statement.kind);  // what is claimed is forgotten, and in part still locked
   }
-  if (statement.changes_catalogue || statement.kind == StatementKind::opaque) s.catalogue_changed = true;
+  const bool opaque = statement.kind == StatementKind::opaque;
+  s.has_savepoints = s.has_savepoints || opaque || statement.kind == StatementKind::savepoint;
+  if (statement.changes_catalogue || opaque) s.catalogue_changed = true;
   if (statement.names_settings) s.settings_known = false;
   note_words(plan);
 }
@@ -311,8 +319,12 @@ void Session::on_client_unit(char status, bool failed) {
     s.planner.on_transaction_end();
     if (s.catalogue_changed && !guest_) env_.services.catalogue_changed(database_);
     s.catalogue_changed = guest_;
-    end_untold();
+    s.has_savepoints = false;
+    s.untold_until_settled = s.untold && !units_.empty();
+    if (units_.empty()) end_untold();
+    if (!mirrored()) freed_locks();
   } else if (failed || status == 'E') {
+    if (s.has_savepoints) begin_untold(StatementKind::opaque);  // what came before them stays locked
     s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;
     // A server frees row locks at the error (design page 2, rule 7).
@@ -328,8 +340,10 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   if (outcome.kind == Outcome::Kind::complete && outcome.tag_class == TagClass::commit)
     s.committed_inside = true;
   if (outcome.kind == Outcome::Kind::complete) s.completed_inside = true;
-  if (outcome.kind == Outcome::Kind::complete && unit != nullptr && unit->untried && s.untried_key != 0)
-    note_locked_rows(std::exchange(s.untried_key, 0), tag_count(outcome.text.view()), true);
+  if (outcome.kind == Outcome::Kind::complete && unit != nullptr && unit->untried) {
+    s.untried_rows = tag_count(outcome.text.view());
+    if (s.new_claim != 0) note_locked_rows(s.new_claim, s.untried_rows, true);
+  }
   // The frontend has flushed, and waits for the reply before it sends its Sync.
   const bool answers = outcome.kind == Outcome::Kind::complete || outcome.kind == Outcome::Kind::suspended ||
                        outcome.kind == Outcome::Kind::error;
@@ -338,9 +352,12 @@ void Session::note_serial_outcome(const Outcome& outcome, const Unit* unit) {
   // which waits for the standby's.
   if (outcome.kind == Outcome::Kind::copy_in && s.completed_inside) send_deferred();
   s.copy_begun = s.copy_begun || (outcome.kind == Outcome::Kind::copy_in && s.spooling);
-  const bool gave_up = outcome.kind == Outcome::Kind::error && outcome.sqlstate.view() == "57014";
-  if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit != nullptr &&
-      unit->standby_status == 0)
+  const bool gave_up = outcome.kind == Outcome::Kind::error && unit != nullptr &&
+                       (outcome.sqlstate.view() == "57014" || (unit->untried && s.master.gave_up()));
+  // Where the standby is still at an earlier unit, a cancel would end that.
+  const bool standby_is_at_it = matcher_.units(Leg::standby) == master_units_;
+  if (gave_up && standby_state_ == StandbyState::live && !s.deferring && unit->standby_status == 0 &&
+      standby_is_at_it)
     spawn(&Session::cancel_on_standby);
 }
 

@@ -89,6 +89,7 @@ void Session::succeed() {
     s->catalogue_changed = true;  // the catalogue that is kept here is the lost server's
     s->prefix.to_master = std::move(s->prefix.to_standby);
     s->prefix.to_standby.clear();
+    s->prefix.of_master = std::exchange(s->prefix.of_standby, 0);
     s->to_master = std::move(s->to_standby);
     s->to_standby.clear();
   }

@@ -52,18 +52,18 @@ asio::awaitable<bool> Session::admit_untried(const UnitPlan& plan) {
       if (found != Foreseen::moved || cancelled_) co_return false;
       continue;
     }
-    if (s.inside != Inside::outside && s.inside != Inside::local) co_await settled();
-    const bool enters = s.inside == Inside::outside;
-    if (enters) co_await enter_gate(GateMode::local, false);
+    // It leaves the gate when both servers have done it, and the standby must not come to it much later.
+    co_await settled();
+    if (ended() || cancelled_) co_return false;
+    if (s.inside == Inside::outside) co_await enter_gate(GateMode::local, false);
     if (ended() || s.inside != Inside::local) co_return false;
     const bool proven = plan.statement.catalogue_version == s.statements.current_version();
     using Claim = LockForecast::Claim;
+    s.new_claim = 0;
     const Claim claim = key == 0 || !proven ? Claim::own_already : claim_rows(key, true);
-    if (proven && claim != Claim::taken && claim != Claim::not_kept && begin_untried()) {
-      s.untried_key = claim == Claim::new_claim ? key : 0;
-      co_return true;
-    }
-    if (enters) leave_gate();
+    const bool claimed = proven && claim != Claim::taken && claim != Claim::not_kept && !cancelled_;
+    if (claimed && begin_untried()) co_return true;
+    leave_gate();
     if (claim != Claim::taken) co_return false;
   }
   co_return false;
@@ -98,8 +98,9 @@ void Session::end_untried() {
 
 /// A statement of this kind is about to run, whose locks and rows no claim tells of.
 void Session::begin_untold(StatementKind kind) {
-  if (kind == StatementKind::read || kind == StatementKind::session || serial_->untold) return;
-  serial_->untold = true;
+  if (kind == StatementKind::read || kind == StatementKind::session) return;
+  serial_->untold_until_settled = false;
+  if (std::exchange(serial_->untold, true)) return;
   serial_->order.untried.begin_untold();
 }
 
@@ -108,16 +109,16 @@ void Session::end_untold() {
   if (std::exchange(serial_->untold, false)) serial_->order.untried.end_untold();
 }
 
-/// Somebody is in its way nevertheless: it waits in the server, and no longer in the gate.
+/// It takes long: perhaps somebody is in its way nevertheless.
 void Session::check_untried(SteadyTime now) {
   SerialState& s = *serial_;
-  if (s.untried == 0 || units_.empty() || now - units_.front().began < kSoon) return;
-  let_untried_be();
-  if (s.waits_in_server) return;
+  const bool is_late = s.untried != 0 && !units_.empty() && now - units_.front().began >= kSoon;
+  if (!is_late || s.waits_in_server) return;
   s.waits_in_server = true;
   spawn(&Session::watch_untried);
 }
 
+/// What waits for a row, or has it on the master, finds it on both servers: it may wait outside of the gate.
 /// Who waits for it in turn, of those that the relay knows of, would wait for ever: then this one is given
 /// up.
 asio::awaitable<void> Session::watch_untried() {
@@ -127,33 +128,48 @@ asio::awaitable<void> Session::watch_untried() {
   const auto goes_on = [&] { return !ended() && s.waits_in_server && !units_.empty(); };
   const auto master_is_at_it = [&] { return goes_on() && master_units_ == first_unit_; };
   while (goes_on()) {
+    if (!master_is_at_it() && s.untried_rows != 0) {
+      let_untried_be();
+      s.order.waits.note_wait_on_standby(id_);
+    } else if (master_is_at_it()) {
+      const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_->key.pid);
+      if (!master_is_at_it()) continue;
+      const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
+      s.order.waits.unpark(id_);
+      if (!pids.empty()) let_untried_be();
+      bool stuck = !sessions.empty() && !s.order.waits.park(id_, sessions, [] {});
+      if (std::chrono::steady_clock::now() - began > kCrosswise) {
+        for (const std::uint64_t session : sessions) stuck = stuck || s.order.waits.waits_on_standby(session);
+      }
+      s.victim = s.victim || stuck;
+      if (stuck) co_await cancel_on_master();
+      if (!goes_on()) break;
+    }
     timer.expires_after(kLook);
     std::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if (goes_on() && !master_is_at_it()) s.order.waits.note_wait_on_standby(id_);
-    if (!master_is_at_it()) continue;
-    const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_->key.pid);
-    const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
-    if (!master_is_at_it() || sessions.empty()) continue;
-    bool stuck = !s.order.waits.park(id_, sessions, [] {});
-    if (std::chrono::steady_clock::now() - began > kCrosswise) {
-      for (const std::uint64_t session : sessions) stuck = stuck || s.order.waits.waits_on_standby(session);
-    }
-    if (!stuck) continue;
-    s.victim = true;
-    co_await cancel_on_master();
   }
 }
 
-/// The master gave up what the standby has done: nothing is missed, but the standby's transaction has to
-/// fail, too.
+/// What the master gave up, the standby may have done, or refused for another reason: nothing is missed, but
+/// its transaction has to fail, too.
 void Session::forgive_untried() {
   SerialState& s = *serial_;
-  const bool only_master_gave_up = s.untried != 0 && matcher_.pending_mismatch() != nullptr &&
-                                   s.master.has_own_reasons() && !s.standby.failed();
-  if (!only_master_gave_up) return;
+  if (s.untried == 0 || matcher_.pending_mismatch() == nullptr || !s.master.failed()) return;
+  const bool own_reasons = s.master.has_own_reasons() || (s.standby.failed() && s.standby.has_own_reasons());
+  if (!own_reasons) return;
   drop_mismatches();
-  s.standby_must_fail = true;
+  s.standby_must_fail = s.standby_must_fail || !s.standby.failed();
+}
+
+/// Both have finished it: both transactions fail now.
+void Session::fail_standby_too() {
+  SerialState& s = *serial_;
+  if (!std::exchange(s.standby_must_fail, false) || ended() || standby_state_ != StandbyState::live) return;
+  s.youngest_savepoints = 0;
+  s.forgiving = true;  // the next unit waits until this is done
+  own_unit_text("ROLLBACK TO SAVEPOINT pgtandem_none", true);
+  flush_own();
 }
 
 }  // namespace pgtandem

@@ -161,10 +161,12 @@ void Session::on_tick(SteadyTime now) {
   }
   if (phase_ == Phase::streaming || phase_ == Phase::draining) check_standby_clock(now);
   if (master_gone_) reply_event_.notify();  // which waits no longer than it may
+  const bool serves = phase_ == Phase::streaming || phase_ == Phase::draining;
+  if (serves && serial_ != nullptr) check_untried(now);
   if (phase_ == Phase::streaming && serial_ != nullptr) {
     check_slow_write(now);
     check_client_stall(now);
-    check_untried(now);
+    check_idle_limits(now);
   }
 }
 

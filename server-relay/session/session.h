@@ -166,6 +166,8 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void freed_locks();
   void check_client_stall(SteadyTime now);
   void check_slow_write(SteadyTime now);
+  void check_idle_limits(SteadyTime now);
+  asio::awaitable<void> lift_idle_limit_of_standby(bool extended);
   std::string_view statement_for_log() const;
 
   // session-alone.cpp
@@ -262,6 +264,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void check_untried(SteadyTime now);
   asio::awaitable<void> watch_untried();
   void forgive_untried();
+  void fail_standby_too();
   void let_untried_be();
 
   // session-commit.cpp

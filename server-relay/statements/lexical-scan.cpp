@@ -142,8 +142,12 @@ std::optional<StatementKind> kind_of_words(std::string_view first, std::string_v
 /// underscore.
 bool names_setting_at(std::string_view text, std::size_t underscore) {
   using namespace std::string_view_literals;
-  static constexpr std::array kNames{"lock_timeout"sv, "statement_timeout"sv, "pg_settings"sv, "set_config"sv,
-                                     "idle_in_transaction_session_timeout"sv};
+  static constexpr std::array kNames{"lock_timeout"sv,
+                                     "statement_timeout"sv,
+                                     "pg_settings"sv,
+                                     "set_config"sv,
+                                     "idle_in_transaction_session_timeout"sv,
+                                     "idle_session_timeout"sv};
   return std::ranges::any_of(kNames, [&](std::string_view name) {
     const std::size_t before = name.rfind('_');
     return underscore >= before && text.size() - underscore >= name.size() - before &&

@@ -212,7 +212,7 @@ bool StatementCatalogue::relation_is_partitioned(std::string_view schema, std::s
 }
 
 Result<void> StatementCatalogue::add_row_keys(CatalogueRows rows) {
-  if (auto checked = check_rows(rows, 5, "row key"); !checked) return checked;
+  if (auto checked = check_rows(rows, 6, "row key"); !checked) return checked;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& row = rows[i];
     if (!is_flag(row[2]) || !is_flag(row[4])) return malformed("row key", i);
@@ -222,6 +222,7 @@ Result<void> StatementCatalogue::add_row_keys(CatalogueRows rows) {
     if (relation == named->second.end()) continue;
     relation->takes_plain_rows = row[2] == "t";
     relation->keys_are_all = row[4] == "t";
+    if (!row[5].empty()) relation->refers_by = split(row[5], '\t');
     for (const std::string& line : split(row[3], '\n')) {
       if (!line.empty()) relation->keys.push_back(split(line, '\t'));
     }
@@ -243,6 +244,9 @@ bool StatementCatalogue::relation_has_key(std::string_view schema, std::string_v
 
 bool StatementCatalogue::relation_key_is(std::string_view schema, std::string_view name,
                                          std::span<const std::string_view> columns) const {
+  // The name alone has to tell which relation's row it is.
+  const auto named = relations_.find(name);
+  if (named == relations_.end() || named->second.size() != 1) return false;
   return all_of(relations_, schema, name, false, [&](const Relation& relation) {
     return relation.keys_are_all &&
            std::ranges::any_of(relation.keys, [&](const std::vector<std::string>& key) {
@@ -255,6 +259,7 @@ bool StatementCatalogue::column_is_no_key(std::string_view schema, std::string_v
                                           std::string_view column) const {
   return all_of(relations_, schema, name, false, [&](const Relation& relation) {
     return relation.keys_are_all &&
+           std::ranges::find(relation.refers_by, column) == relation.refers_by.end() &&
            std::ranges::none_of(relation.keys, [&](const std::vector<std::string>& key) {
              return std::ranges::find(key, column) != key.end();
            });
@@ -262,8 +267,9 @@ bool StatementCatalogue::column_is_no_key(std::string_view schema, std::string_v
 }
 
 bool StatementCatalogue::relation_has_no_keys(std::string_view schema, std::string_view name) const {
-  return all_of(relations_, schema, name, false,
-                [](const Relation& relation) { return relation.keys_are_all && relation.keys.empty(); });
+  return all_of(relations_, schema, name, false, [](const Relation& relation) {
+    return relation.keys_are_all && relation.keys.empty() && relation.refers_by.empty();
+  });
 }
 
 bool StatementCatalogue::relation_takes_plain_rows(std::string_view schema, std::string_view name) const {

@@ -66,12 +66,12 @@ class StatementCatalogue {
   /// values, and whoever wants it meets its lock.
   bool relation_has_key(std::string_view schema, std::string_view name,
                         std::span<const std::string_view> columns) const;
-  /// `columns` are just those of one of its keys, and key_columns_are_known().
+  /// It is the only one of this name, and `columns` are just those of one of its keys.
   bool relation_key_is(std::string_view schema, std::string_view name,
                        std::span<const std::string_view> columns) const;
-  /// No unique key, constraint of exclusion or generated value of it is known to have this column.
+  /// No key, unique or foreign, constraint of exclusion or generated value of it has this column.
   bool column_is_no_key(std::string_view schema, std::string_view name, std::string_view column) const;
-  /// Two rows of it exclude each other by nothing.
+  /// Two rows of it exclude each other by nothing, and none refers to another relation's.
   bool relation_has_no_keys(std::string_view schema, std::string_view name) const;
   /// A new row does nothing but become one: no default takes a sequence's next value or runs a user's
   /// function.
@@ -106,7 +106,8 @@ class StatementCatalogue {
     const JudgedText* view;  ///< null where it is none
     std::vector<std::vector<std::string>> keys = {};
     bool takes_plain_rows = false;
-    bool keys_are_all = false;  ///< nothing but `keys` makes two rows exclude each other
+    bool keys_are_all = false;                ///< nothing but `keys` makes two rows exclude each other
+    std::vector<std::string> refers_by = {};  ///< columns of its foreign keys
   };
 
   Result<void> add_functions(CatalogueRows rows);
@@ -148,7 +149,7 @@ extern const char* const kStatementRelationsSql;
 /// Of plain tables of users whose constraints run no user's function: schema, name, 't' if
 /// relation_takes_plain_rows else 'f', the columns of its unique keys (a key a line, columns between tabs)
 /// that hold no two rows whose columns `=` takes for equal, 't' if nothing else makes two rows exclude each
-/// other and no column is generated else 'f'.
+/// other and no column is generated else 'f', the columns of its foreign keys (tabs between).
 extern const char* const kStatementRowKeysSql;
 /// One value that is another after any change to what these queries tell: cheap enough to be asked every
 /// few seconds, since functions may contain DDL.

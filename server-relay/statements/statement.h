@@ -91,8 +91,8 @@ struct Statement {
   /// relations.
   bool may_use_sequences = false;
   /// The text names, anywhere, lock_timeout, statement_timeout, idle_in_transaction_session_timeout,
-  /// pg_settings or set_config; or is RESET ALL, DISCARD ALL, SHOW ALL, SET ROLE, SET SESSION AUTHORIZATION,
-  /// ALTER ROLE or DATABASE ... SET.
+  /// idle_session_timeout, pg_settings or set_config; or is RESET ALL, DISCARD ALL, SHOW ALL, SET ROLE, SET
+  /// SESSION AUTHORIZATION, ALTER ROLE or DATABASE ... SET.
   bool names_settings = false;
   /// Sets the isolation level: in BEGIN, SET TRANSACTION (SNAPSHOT included), SET SESSION CHARACTERISTICS, by
   /// default_transaction_isolation or transaction_isolation in any way, RESET ALL, DISCARD ALL.

@@ -355,7 +355,7 @@ void TreeWalker::visit_option(const ProtobufCMessage& message) {
 bool is_watched_setting(std::string_view name) {
   for (const std::string_view watched :
        {"lock_timeout", "statement_timeout", "role", "session_authorization", "seed",
-        "idle_in_transaction_session_timeout", "max_parallel_workers_per_gather"}) {
+        "idle_in_transaction_session_timeout", "idle_session_timeout", "max_parallel_workers_per_gather"}) {
     if (equals_folded(name, watched)) return true;
   }
   return false;

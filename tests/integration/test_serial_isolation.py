@@ -350,6 +350,33 @@ def test_idle_in_transaction_session_timeout(world, line):
     session.close()
 
 
+@pytest.mark.parametrize("how", ("in a block", "in a block that wrote", "in autocommit", "alone"))
+def test_limits_for_idle_sessions_end_none_whose_statement_waits(world, player, how):
+    """A session whose statement stands aside, or runs on the master alone, is not idle to its client, nor to the servers."""
+    holder, waiter = player(), player()
+    for setting in ("idle_in_transaction_session_timeout", "idle_session_timeout"):
+        waiter.do(f"SET {setting} = '600ms'")
+        waiter.settings.pop(setting, None)
+    if how == "alone":
+        waiter.begin()
+        assert waiter.do("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1").ok
+        assert waiter.do("DO $$ BEGIN PERFORM pg_sleep(1.5); END $$").ok
+        assert waiter.commit().ok
+        return
+    holder.begin()
+    holder.do("UPDATE kept SET v = 0 WHERE id = 1", tag="UPDATE 1")
+    if how != "in autocommit":
+        waiter.begin()
+    if how == "in a block that wrote":
+        assert waiter.do("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1").ok
+    second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
+    waits(second, 1.5)
+    assert holder.commit().ok
+    assert answer(second).ok
+    if how != "in autocommit":
+        assert waiter.commit().ok
+
+
 def test_savepoints_of_the_client(world, player):
     """Savepoints by any name, nested under the same name, around statements that wait: they lead back where they were set."""
     one, holder = player(), player()

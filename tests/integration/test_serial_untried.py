@@ -3,9 +3,9 @@ import contextlib
 
 import pytest
 
-from harness import everything_same, holds, wait_until
+from harness import Mirror, everything_same, holds, wait_until
 from harness.load import Load
-from harness.worlds import refusal
+from harness.worlds import of_mirror, refusal
 from test_serial_isolation import SOON, Player, answer, others_write, waits
 
 pytestmark = [pytest.mark.skipif(bool(refusal()), reason=refusal() or "-"), pytest.mark.timeout(90)]
@@ -188,6 +188,99 @@ def test_a_holder_that_ends_lets_the_others_go_on_in_order(world, player):
     assert holder.commit().ok
     assert all(one.result(SOON).ok for one in waiting)
     assert world.value("SELECT v FROM kept WHERE id = 1") == 105
+
+
+STILL_LOCKED = {
+    "another condition finds nothing": ("SELECT FROM kept WHERE id = 1 FOR UPDATE", "UPDATE kept SET v = 0 WHERE id = 1 AND v > 1000"),
+    "behind a savepoint": (ADD.format(1), "SAVEPOINT a", ADD.format(2), "ROLLBACK TO a"),
+    "an error behind a savepoint": (ADD.format(1), "SAVEPOINT a", "SELECT 1/0", "ROLLBACK TO a"),
+}
+
+
+@pytest.mark.parametrize("how", STILL_LOCKED)
+def test_a_row_that_is_still_locked_is_still_its_holders(world, player, how):
+    """What a transaction has locked before something was undone or found nothing stays its own: no deadlock is seen where none is."""
+    holder, waiter = player(), player()
+    holder.begin()
+    *before, last = STILL_LOCKED[how]
+    for sql in before:
+        holder.do(sql, allow=("22012",))
+    second = waiter.go(ADD.format(1), tag="UPDATE 1")
+    waits(second)
+    assert holder.do(last).ok
+    waits(second)
+    assert holder.do(ADD.format(1), tag="UPDATE 1").ok
+    assert holder.commit().ok
+    assert answer(second).ok
+
+
+def test_tables_of_one_name_in_two_schemas_have_rows_of_their_own(world, player):
+    """Two sessions write the rows of one number in tables of one name: neither waits for the other."""
+    first, second = player(), player()
+    for schema in ("here", "there"):
+        assert first.do(f"CREATE SCHEMA {schema}").ok
+        assert first.do(f"CREATE TABLE {schema}.orders (id int PRIMARY KEY, v int)").ok
+        assert first.do(f"INSERT INTO {schema}.orders VALUES (1, 0), (2, 0)").ok
+    for session, schema in ((first, "here"), (second, "there")):
+        session.begin()
+        assert answer(session.go(f"UPDATE {schema}.orders SET v = 1 WHERE id = 1", tag="UPDATE 1"), 1).ok
+    assert first.commit().ok and second.commit().ok
+    for schema in ("here", "there"):
+        assert first.do(f"DROP TABLE {schema}.orders").ok and first.do(f"DROP SCHEMA {schema}").ok
+
+
+def test_rows_of_a_cancelled_statement_are_free_on_both_servers_at_once(world, player):
+    """The client that was told 57014 thinks about it: others get its rows meanwhile, and the standby stays."""
+    waiter, other = player(), player()
+    waiter.begin()
+    waiter.do(ADD.format(2), tag="UPDATE 1")
+    with row_locked(world.master, 1):
+        second = waiter.go(ADD.format(1))
+        waits(second)
+        waiter.pgconn.get_cancel().cancel()
+        assert answer(second, 2).sqlstate == "57014"
+        assert answer(other.go(ADD.format(2), tag="UPDATE 1"), 1).ok
+    waiter.rollback()
+
+
+def test_a_client_that_leaves_while_it_waits_in_the_server(world, player):
+    """The session that it waited for wants the gate: it is not kept out by one that is gone."""
+    holder, gone = player(), player()
+    holder.begin()
+    holder.do(ADD_BY_NAME.format(1), tag="UPDATE 1")
+    gone.begin()
+    second = gone.go(ADD.format(1))
+    wait_until(lambda: world.master.backends("wait_event_type = 'Lock'") == 1, SOON, "it to wait in the server")
+    gone.cut()
+    assert isinstance(second.exception(SOON), Exception)
+    assert answer(holder.go("INSERT INTO elsewhere (who) VALUES ('holder')", tag="INSERT 0 1")).ok
+    assert holder.commit().ok
+
+
+def test_who_waits_for_a_row_goes_on_when_the_standby_is_lost():
+    """With one server left nobody tells the relay's waiters any more: they wait as that server lets them."""
+    with Mirror("--discipline", "serial", direct=True) as mirror:
+        world = of_mirror(mirror)
+        world.reset(SETUP)
+        sessions = [Player(world, number, "simple") for number in range(4)]
+        try:
+            holder, *others = sessions
+            for session in sessions:
+                session.begin()
+            holder.do(ADD.format(1), tag="UPDATE 1")
+            waiting = [other.go(ADD.format(1), tag="UPDATE 1") for other in others]
+            waits(waiting[0])
+            mirror.standby.kill()
+            wait_until(lambda: world.stale(), SOON, "the standby to be given up")
+            assert holder.commit().ok
+            while others:
+                wait_until(lambda: any(one.done() for one in waiting), SOON, "one of them to get the row")
+                number = next(n for n, one in enumerate(waiting) if one.done())
+                assert waiting.pop(number).result().ok and others.pop(number).commit().ok
+            assert mirror.master.value("SELECT v FROM kept WHERE id = 1") == 104
+        finally:
+            for session in sessions:
+                session.close()
 
 
 @pytest.mark.parametrize("protocol", ("simple", "extended"))

@@ -127,6 +127,10 @@ TEST_CASE("what one row's key names is certain from the first such claim to the 
   CHECK(forecast.holder(7, 2) == LockForecast::Holder{1, true});
   CHECK_FALSE(forecast.add(1, 7));
   CHECK(forecast.holder(7, 2) == LockForecast::Holder{1, true});
+  forecast.doubt(2, {7});
+  CHECK(forecast.holder(7, 2) == LockForecast::Holder{1, true});
+  forecast.doubt(1, {8, 7});
+  CHECK(forecast.holder(7, 2) == LockForecast::Holder{1, false});
   CHECK(forecast.add(2, 7));
   CHECK(forecast.holder(7, 1) == LockForecast::Holder{2, false});
 }

@@ -622,3 +622,19 @@ TEST_CASE("claims settle nothing where more than plain keys keeps rows apart") {
     CHECK(order_after(std::string("CREATE TABLE x (id int, n int); ") + more, insert) == RowOrder::tried);
   }
 }
+
+TEST_CASE("what refers to another relation's rows waits for them: that takes a try") {
+  const std::string child = "CREATE TABLE x (id int PRIMARY KEY, n int, of int REFERENCES t); ";
+  CHECK(order_after(child, "UPDATE x SET n = 0 WHERE id = 1") == RowOrder::claimed);
+  CHECK(order_after(child, "UPDATE x SET n = 0, of = 2 WHERE id = 1") == RowOrder::tried);
+  CHECK(order_after("CREATE TABLE x (n int, of int REFERENCES t)", "INSERT INTO x VALUES (1, 2)") ==
+        RowOrder::tried);
+}
+
+TEST_CASE("a row is not named by its key where another schema has a table of that name") {
+  const char* update = "UPDATE x SET n = 0 WHERE id = 1";
+  const std::string one = "CREATE TABLE x (id int PRIMARY KEY, n int); ";
+  CHECK(order_after(one + "CREATE TABLE other.y (id int PRIMARY KEY, n int)", update) == RowOrder::claimed);
+  CHECK(order_after(one + "CREATE TABLE other.x (id int PRIMARY KEY, n int)", update) == RowOrder::tried);
+  real().run("DROP TABLE other.x, other.y");
+}

@@ -32,7 +32,7 @@ std::shared_ptr<const StatementCatalogue> keyed_catalogue() {
   using Rows = std::vector<std::vector<std::string>>;
   const Rows functions{{"pg_catalog", "now", "s", "f"}};
   const Rows relations{{"public", "t", "r", "f", ""}};
-  const Rows keys{{"public", "t", "t", "id", "t"}};
+  const Rows keys{{"public", "t", "t", "id", "t", ""}};
   return *StatementCatalogue::from_rows({functions, {}, {}, relations, keys});
 }
 

@@ -45,10 +45,10 @@ TEST_CASE("keys of another form than the query's are refused, and those of no re
     return StatementCatalogue::from_rows({{}, {}, {}, relations, keys});
   };
   CHECK_FALSE(with_keys({{"s", "a", "t", "id"}}));
-  CHECK_FALSE(with_keys({{"s", "a", "", "id", "t"}}));
-  CHECK_FALSE(with_keys({{"s", "a", "t", "id", ""}}));
-  CHECK_FALSE(with_keys({{"s", "a", "t", "id", "t"}, {"s", "a", "yes", "id", "t"}}));
-  const auto other = with_keys({{"s", "b", "t", "id", "t"}, {"t", "a", "t", "id", "t"}});
+  CHECK_FALSE(with_keys({{"s", "a", "", "id", "t", ""}}));
+  CHECK_FALSE(with_keys({{"s", "a", "t", "id", "", ""}}));
+  CHECK_FALSE(with_keys({{"s", "a", "t", "id", "t", ""}, {"s", "a", "yes", "id", "t", ""}}));
+  const auto other = with_keys({{"s", "b", "t", "id", "t", ""}, {"t", "a", "t", "id", "t", ""}});
   REQUIRE(other);
   const std::array<std::string_view, 1> id{"id"};
   CHECK_FALSE((*other)->relation_has_key("", "a", id));
@@ -63,11 +63,11 @@ TEST_CASE(
                        {"other", "twin", "r", "f", ""},
                        {"s", "acts", "r", "t", ""},
                        {"s", "bare", "r", "f", ""}};
-  const Rows keys{{"s", "a", "t", "id\nx\ty", "t"},
-                  {"s", "twin", "t", "id", "t"},
-                  {"other", "twin", "f", "x", "f"},
-                  {"s", "acts", "t", "id", "t"},
-                  {"s", "bare", "t", "", "t"}};
+  const Rows keys{{"s", "a", "t", "id\nx\ty", "t", "r"},
+                  {"s", "twin", "t", "id", "t", ""},
+                  {"other", "twin", "f", "x", "f", ""},
+                  {"s", "acts", "t", "id", "t", ""},
+                  {"s", "bare", "t", "", "t", ""}};
   const auto read = StatementCatalogue::from_rows({{}, {}, {}, relations, keys});
   REQUIRE(read);
   const StatementCatalogue& catalogue = **read;
@@ -95,7 +95,9 @@ TEST_CASE(
   CHECK_FALSE(catalogue.relation_key_is("", "a", std::vector<std::string_view>{"id", "x"}));
   CHECK_FALSE(catalogue.relation_key_is("", "a", std::vector<std::string_view>{"x", "x"}));
   CHECK_FALSE(catalogue.relation_key_is("other", "twin", std::vector<std::string_view>{"x"}));
+  CHECK_FALSE(catalogue.relation_key_is("s", "twin", std::vector<std::string_view>{"id"}));
   CHECK(catalogue.column_is_no_key("", "a", "z"));
+  CHECK_FALSE(catalogue.column_is_no_key("", "a", "r"));
   CHECK_FALSE(catalogue.column_is_no_key("", "a", "y"));
   CHECK_FALSE(catalogue.column_is_no_key("", "twin", "z"));
   CHECK_FALSE(catalogue.column_is_no_key("", "unheard", "z"));
@@ -113,7 +115,7 @@ TEST_CASE(
 TEST_CASE("beside implicit calls that may write nothing needs no order") {
   const Rows functions{{"pg_catalog", "abs", "s", "f"}};
   const Rows relations{{"s", "a", "r", "f", ""}};
-  const Rows keys{{"s", "a", "t", "id", "t"}};
+  const Rows keys{{"s", "a", "t", "id", "t", ""}};
   const auto is_local = [&](const Rows& operators, const Rows& types, const char* sql) {
     const auto read = StatementCatalogue::from_rows({functions, operators, types, relations, keys});
     REQUIRE(read);
