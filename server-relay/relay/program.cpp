@@ -8,7 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/process/reload-log.h"
-#include "common/roles/slot-store-posix.h"
+#include "common/roles/slot-store-folder.h"
 #include "server-relay/control/metrics.h"
 #include "server-relay/relay/catalogue-reader.h"
 #include "server-relay/relay/status-line.h"
