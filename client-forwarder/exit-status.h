@@ -4,6 +4,7 @@
 namespace pgtandem {
 
 inline constexpr int kExitOk = 0;
+inline constexpr int kExitUnavailable = 69;   ///< the relay: an address cannot be listened on
 inline constexpr int kExitSoftware = 70;      ///< an error that nobody foresaw
 inline constexpr int kExitOsError = 71;       ///< an address cannot be listened on
 inline constexpr int kExitCannotCreate = 73;  ///< the state file or the log file cannot be written

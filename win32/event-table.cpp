@@ -13,6 +13,8 @@ constexpr std::array kEvents{
     EventEntry{101, Level::info, "forwarder-stopped"},
     EventEntry{102, Level::info, "following"},
     EventEntry{103, Level::info, "reloaded"},
+    EventEntry{104, Level::info, "relay-started"},
+    EventEntry{105, Level::info, "relay-stopped"},
     EventEntry{200, Level::warning, ""},
     EventEntry{201, Level::warning, "no-master"},
     EventEntry{202, Level::warning, "relay-silent"},

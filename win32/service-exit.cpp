@@ -16,6 +16,7 @@ std::string own_words(unsigned long status) {
   switch (status) {
     case kExitSoftware:
       return "an error that nobody foresaw";
+    case kExitUnavailable:
     case kExitOsError:
       return "an address cannot be listened on";
     case kExitCannotCreate:

@@ -42,14 +42,18 @@ struct ServicePlaces {
 };
 
 inline constexpr char kForwarderService[] = "pgtandem-forwarder";
+inline constexpr char kRelayService[] = "pgtandem-relay";
 /// A stop takes no longer: an installer and an operator wait this long for it.
 inline constexpr std::chrono::seconds kStopLimit{30};
 
 ServicePlan forwarder_plan(const ServicePlaces& places);
+/// In a folder beside the forwarder's: each account reads its own settings and secrets only.
+ServicePlan relay_plan(const ServicePlaces& places);
 
-/// The state and log file of a service whose settings name none. The folder comes with the service's command
-/// line: the environment of a service need not be that of the one who installed it.
+/// The forwarder's state file, and the log file `<name>.log`, of a service whose settings name none. The
+/// folder comes with the service's command line: the environment of a service need not be that of the one who
+/// installed it.
 std::string default_state_file(const std::string& data_folder);
-std::string default_log_file(const std::string& data_folder);
+std::string default_log_file(const std::string& data_folder, const std::string& name);
 
 }  // namespace pgtandem::win32

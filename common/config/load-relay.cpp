@@ -1,7 +1,9 @@
 /// The relay's settings: one of two shapes, a pair (node, [pair], [nodes]) or flags-only (master, standby).
 #include <algorithm>
+#include <filesystem>
 
 #include "common/config/load.h"
+#include "common/config/platform.h"
 #include "common/config/reader.h"
 
 namespace pgtandem {
@@ -127,8 +129,9 @@ void check_witness(const Reader& reader, const RelaySettings& s, Findings& findi
 
 void check_fencing(const Reader& reader, const RelaySettings& s, Findings& findings) {
   if (s.fencing.hook.empty()) return;
-  if (!s.fencing.hook.starts_with('/')) {
-    findings.error(reader.origin("fencing.hook"), "fencing.hook must be a full path, beginning with a slash");
+  if (!std::filesystem::path(s.fencing.hook).is_absolute()) {
+    findings.error(reader.origin("fencing.hook"),
+                   std::string("fencing.hook must be a full path, beginning with ") + config::kFullPathBegin);
   }
   if (s.witness.configured()) {
     findings.warnings.push_back("fencing.hook is never called: with witness.endpoints the witness decides");

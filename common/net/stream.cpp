@@ -92,11 +92,14 @@ std::string Stream::peer_name() const {
   std::error_code failure;
   const auto generic = socket_.remote_endpoint(failure);
   if (failure) return {};
-  if (generic.protocol().family() == AF_UNIX) return "local";
+  const int family = generic.data()->sa_family;
+  if (family == AF_UNIX) return "local";
+  if (family != AF_INET && family != AF_INET6) return {};
+  // By the family: on Windows the endpoint's own size is that of asio's buffer.
+  const std::size_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   asio::ip::tcp::endpoint tcp;
-  if (generic.size() > tcp.capacity()) return {};
-  std::memcpy(tcp.data(), generic.data(), generic.size());
-  tcp.resize(generic.size());
+  std::memcpy(tcp.data(), generic.data(), size);
+  tcp.resize(size);
   return to_string(Endpoint{tcp.address().to_string(), tcp.port()});
 }
 

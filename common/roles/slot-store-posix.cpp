@@ -1,5 +1,3 @@
-#include "common/roles/slot-store-posix.h"
-
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -7,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+
+#include "common/roles/slot-store-folder.h"
 
 namespace pgtandem {
 namespace {

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <poll.h>
 #include <string>
 #include <utility>
 
@@ -19,6 +18,8 @@
 #include <restinio/traits.hpp>
 
 #include "common/base/log.h"
+#include "common/net/listen-options.h"
+#include "common/net/socket-poll.h"
 #include "server-relay/control/burst-limit.h"
 #include "server-relay/control/control-server.h"
 
@@ -199,7 +200,7 @@ class Listener {
                 asio::ip::tcp::no_delay(true));  // an event must not wait for an acknowledgement
           })
           .acceptor_options_setter([v6 = address.address().is_v6()](restinio::acceptor_options_t& options) {
-            options.set_option(asio::ip::tcp::acceptor::reuse_address(true));
+            options.set_option(asio::ip::tcp::acceptor::reuse_address(kReuseAddress));
             if (v6) options.set_option(asio::ip::v6_only(true));  // 0.0.0.0 may be listed beside it
           })
           .acceptor_post_bind_hook([this](asio::ip::tcp::acceptor& acceptor) {
@@ -218,8 +219,7 @@ class Listener {
   /// RESTinio stops accepting for good after a failed accept (no file descriptor left). Called once a second:
   /// true if somebody has been waiting since the last call and nobody was let in.
   bool stuck() {
-    pollfd waiting{descriptor_, POLLIN, 0};
-    const bool somebody = ::poll(&waiting, 1, 0) == 1;
+    const bool somebody = readable_now(descriptor_);
     const bool still = somebody && somebody_waited_ && gatekeeper_->seen() == seen_before_;
     somebody_waited_ = somebody;
     seen_before_ = gatekeeper_->seen();
@@ -231,7 +231,7 @@ class Listener {
   std::shared_ptr<Gatekeeper> gatekeeper_;
   std::unique_ptr<restinio::http_server_t<Traits>> server_;
   asio::ip::tcp::endpoint address_;
-  int descriptor_ = -1;
+  SocketHandle descriptor_{};
   bool somebody_waited_ = false;
   std::uint64_t seen_before_ = 0;
 };

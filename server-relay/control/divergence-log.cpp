@@ -1,88 +1,31 @@
 #include "server-relay/control/divergence-log.h"
 
-#include <cerrno>
+#include <chrono>
 #include <condition_variable>
-#include <cstring>
-#include <ctime>
+#include <cstdio>
 #include <deque>
-#include <fcntl.h>
 #include <mutex>
-#include <sys/stat.h>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 
 #include "common/base/log.h"
+#include "server-relay/control/line-file.h"
 
 namespace pgtandem {
 namespace {
 
 std::string utc_now() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
+  using namespace std::chrono;
+  const auto now = floor<milliseconds>(system_clock::now());
+  const auto day = floor<days>(now);
+  const year_month_day date(day);
+  const hh_mm_ss time(now - day);
   char text[40];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text + size, sizeof text - size, ".%03ldZ", now.tv_nsec / 1'000'000);
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", int(date.year()),
+                unsigned(date.month()), unsigned(date.day()), int(time.hours().count()),
+                int(time.minutes().count()), int(time.seconds().count()), int(time.subseconds().count()));
   return text;
 }
-
-/// The file itself: appends whole lines or nothing, and rotates. One thread.
-class LineFile {
- public:
-  LineFile(std::string path, std::uint64_t rotate_bytes)
-      : path_(std::move(path)), rotate_bytes_(rotate_bytes) {}
-  LineFile(const LineFile&) = delete;
-  LineFile& operator=(const LineFile&) = delete;
-  ~LineFile() { close(); }
-
-  Result<void> append(const std::string& line) {
-    if (size_ > 0 && size_ + line.size() > rotate_bytes_) rotate();
-    if (Result<void> opened = open(); !opened) return opened;
-    const ssize_t written = ::write(descriptor_, line.data(), line.size());
-    if (written == ssize_t(line.size())) {
-      size_ += line.size();
-      return {};
-    }
-    const int reason = written < 0 ? errno : ENOSPC;
-    // A torn line is taken back; where even that fails, the file is given up and continued after a line feed.
-    if (written > 0 && ::ftruncate(descriptor_, off_t(size_)) != 0) torn_ = true;
-    close();
-    return Error{"cannot write '" + path_ + "': " + std::strerror(reason)};
-  }
-
- private:
-  Result<void> open() {
-    if (descriptor_ >= 0) return {};
-    // Statements may be confidential: for the relay's own user only.
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (descriptor_ < 0) return Error{"cannot open '" + path_ + "': " + std::strerror(errno)};
-    struct stat info {};
-    size_ = ::fstat(descriptor_, &info) == 0 ? std::uint64_t(info.st_size) : 0;
-    if (torn_ && ::write(descriptor_, "\n", 1) == 1) {
-      torn_ = false;
-      ++size_;
-    }
-    return {};
-  }
-  void close() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = -1;
-  }
-  void rotate() {
-    close();
-    ::rename((path_ + ".1").c_str(), (path_ + ".2").c_str());
-    ::rename(path_.c_str(), (path_ + ".1").c_str());
-    size_ = 0;
-  }
-
-  std::string path_;
-  std::uint64_t rotate_bytes_;
-  int descriptor_ = -1;
-  std::uint64_t size_ = 0;
-  bool torn_ = false;
-};
 
 }  // namespace
 

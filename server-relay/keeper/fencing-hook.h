@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/result.h"
+
 namespace pgtandem {
 
 struct HookOutcome {
@@ -27,8 +29,11 @@ struct HookOptions {
   std::chrono::milliseconds limit{5000};
 };
 
-/// Runs it in a process group of its own, on a thread of its own. At the limit, and when this object is
-/// destroyed, the whole group is killed.
+/// Fails with the program's name and the reason.
+Result<void> can_be_run(const std::string& program);
+
+/// Runs it in a process group of its own (a job on Windows), on a thread of its own. At the limit, and when
+/// this object is destroyed, the whole group is killed. A sibling file for each kind of system.
 class HookProcess final : public FencingHook {
  public:
   explicit HookProcess(HookOptions options) : options_(std::move(options)) {}

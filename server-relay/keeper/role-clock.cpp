@@ -1,25 +1,12 @@
 #include "server-relay/keeper/role-clock.h"
 
-#include <ctime>
+#include "common/base/boot-clock.h"
 
 namespace pgtandem {
-namespace {
-
-Milliseconds read_clock(clockid_t clock) {
-  timespec at{};
-  ::clock_gettime(clock, &at);
-  return std::chrono::seconds(at.tv_sec) +
-         std::chrono::duration_cast<Milliseconds>(std::chrono::nanoseconds(at.tv_nsec));
-}
-
-}  // namespace
 
 Now role_clock_now() {
-#ifdef CLOCK_BOOTTIME
-  return {read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_REALTIME)};
-#else
-  return {read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_REALTIME)};
-#endif
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return {Milliseconds(boottime_ms()), std::chrono::duration_cast<Milliseconds>(wall)};
 }
 
 }  // namespace pgtandem

@@ -5,7 +5,7 @@
 
 namespace pgtandem {
 
-/// CLOCK_BOOTTIME where there is one, and the wall clock for texts.
+/// boottime_ms(), and the wall clock for texts.
 Now role_clock_now();
 
 }  // namespace pgtandem

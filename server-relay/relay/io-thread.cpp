@@ -1,20 +1,12 @@
 #include "server-relay/relay/io-thread.h"
 
-#include <ctime>
-
 #include <asio/post.hpp>
 
+#include "common/base/boot-clock.h"
 #include "common/base/log.h"
 
 namespace pgtandem {
 namespace {
-
-/// CLOCK_BOOTTIME goes on while a virtual machine or laptop sleeps, which is a stall like any other.
-std::int64_t boottime_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::int64_t(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
-}
 
 void call_all(std::vector<std::function<void()>>& waiting) {
   const std::vector<std::function<void()>> all = std::exchange(waiting, {});

@@ -2,13 +2,13 @@
 
 #include <filesystem>
 #include <set>
-#include <sys/stat.h>
 
 #include <asio/ip/v6_only.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include "common/base/log.h"
+#include "common/net/listen-options.h"
 
 namespace pgtandem {
 namespace {
@@ -52,7 +52,7 @@ Result<void> Listener::listen_tcp(const asio::ip::tcp::endpoint& address) {
   auto acceptor = std::make_shared<asio::ip::tcp::acceptor>(context_);
   std::error_code failure;
   acceptor->open(address.protocol(), failure);
-  if (!failure) acceptor->set_option(asio::socket_base::reuse_address(true), failure);
+  if (!failure) acceptor->set_option(asio::socket_base::reuse_address(kReuseAddress), failure);
   if (!failure && address.protocol() == asio::ip::tcp::v6()) {
     acceptor->set_option(asio::ip::v6_only(!address.address().is_unspecified()), failure);
   }
@@ -86,7 +86,7 @@ Result<void> Listener::listen_unix(const std::string& folder, std::uint16_t port
   acceptor->open(stream_protocol(), failure);
   if (!failure) acceptor->bind(stream_protocol::endpoint(path), failure);
   if (!failure) acceptor->listen(kBacklog, failure);
-  if (!failure && chmod(path.c_str(), 0777) != 0) failure = {errno, std::system_category()};
+  if (!failure) std::filesystem::permissions(path, std::filesystem::perms::all, failure);
   if (failure) return Error{"cannot listen on " + path + ": " + failure.message()};
   unix_.push_back(acceptor);
   socket_files_.push_back(path);

@@ -1,16 +1,15 @@
 #include "server-relay/relay/program.h"
 
-#include <csignal>
 #include <iostream>
-#include <sys/resource.h>
 
 #include <asio/co_spawn.hpp>
 
 #include "common/base/log.h"
 #include "common/process/reload-log.h"
-#include "common/roles/slot-store-posix.h"
+#include "common/roles/slot-store-folder.h"
 #include "server-relay/control/metrics.h"
 #include "server-relay/relay/catalogue-reader.h"
+#include "server-relay/relay/process-limits.h"
 #include "server-relay/relay/status-line.h"
 
 namespace pgtandem {
@@ -26,13 +25,6 @@ constexpr int kExitConfig = 78;
 /// What a stop in order may take besides the time-outs that are configured.
 constexpr Milliseconds kStopMargin{10000};
 constexpr Milliseconds kCatalogueLimit{15000};
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 std::unique_ptr<PeerLink> make_link(const RelaySettings& settings, const Secret& pair_key) {
   if (!settings.pair_mode()) return nullptr;
@@ -277,7 +269,7 @@ std::string RelayProgram::status_json() const {
 }
 
 int run_relay_program(int argc, const char* const* argv) {
-  std::signal(SIGPIPE, SIG_IGN);
+  ignore_broken_pipes();
   ServiceNotifier notifier = ServiceNotifier::from_environment();
   Launch launch;
   const auto fail = [&launch](int status, const std::string& why) {

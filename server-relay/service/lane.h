@@ -33,7 +33,7 @@ class KeptConnections {
   /// A new connection and SELECT 1 on it, then closed.
   PqResult<ServiceRows> run_on_new(const ServiceStatement& statement);
   /// Sleeps until `until`; returns early when the lane is stopping.
-  void pause(ServiceClock::time_point until) const { interrupt_.wait(-1, 0, until); }
+  void pause(ServiceClock::time_point until) const { interrupt_.pause(until); }
   bool stopping() const { return interrupt_.raised(); }
   /// Ends every wait for good. Thread-safe.
   void interrupt() { interrupt_.raise(); }

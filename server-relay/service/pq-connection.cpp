@@ -2,12 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <system_error>
-#include <unistd.h>
 
 #include "common/base/secret.h"
 
@@ -67,37 +62,6 @@ void note_end(void* ended, const PGresult* notice) {
 
 }  // namespace
 
-Interrupt::Interrupt() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd for a service connection");
-}
-
-Interrupt::~Interrupt() {
-  close(fd_);
-}
-
-void Interrupt::raise() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written =
-      write(fd_, &one, sizeof one);  // full only if it was raised 2^64 times
-}
-
-bool Interrupt::raised() const {
-  pollfd entry{fd_, POLLIN, 0};
-  return poll(&entry, 1, 0) > 0;
-}
-
-bool Interrupt::wait(int fd, short events, ServiceClock::time_point deadline) const {
-  std::array<pollfd, 2> entries{pollfd{fd_, POLLIN, 0}, pollfd{fd, events, 0}};
-  for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - ServiceClock::now()).count();
-    if (left <= 0) return false;
-    const int count = poll(entries.data(), fd < 0 ? 1 : 2, int(std::min<std::int64_t>(left, INT32_MAX)));
-    if (count < 0 && errno != EINTR) return false;
-    if (count <= 0) continue;
-    return entries[0].revents == 0;
-  }
-}
-
 void PqConnection::Clear::operator()(PGresult* result) const {
   // A value may be a password verifier: gone before the memory is given back.
   for (int row = 0; row < PQntuples(result); ++row) {
@@ -151,8 +115,8 @@ std::optional<PqFailure> PqConnection::connect(ServiceClock::time_point deadline
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK) {
     if (next == PGRES_POLLING_FAILED) return connect_failure(false);
-    const short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    if (!interrupt_->wait(PQsocket(connection_.get()), events, deadline)) return connect_failure(true);
+    const bool reading = next == PGRES_POLLING_READING;
+    if (!interrupt_->wait({socket(), reading, !reading}, deadline)) return connect_failure(true);
     next = PQconnectPoll(connection_.get());
   }
   if (PQsetnonblocking(connection_.get(), 1) != 0) return connect_failure(false);
@@ -169,8 +133,7 @@ bool PqConnection::usable() {
     if (PQconsumeInput(connection_.get()) != 1) return false;
     PQisBusy(connection_.get());  // parses what came
     if (*ended_ || PQstatus(connection_.get()) != CONNECTION_OK) return false;
-    pollfd entry{PQsocket(connection_.get()), POLLIN, 0};
-    if (poll(&entry, 1, 0) == 0) return true;
+    if (!readable_now(socket())) return true;
   }
   return false;
 }
@@ -245,7 +208,7 @@ bool PqConnection::flush(ServiceClock::time_point deadline) {
   for (;;) {
     const int left = PQflush(connection_.get());
     if (left <= 0) return left == 0;
-    if (!interrupt_->wait(PQsocket(connection_.get()), POLLIN | POLLOUT, deadline)) return false;
+    if (!interrupt_->wait({socket(), true, true}, deadline)) return false;
     if (PQconsumeInput(connection_.get()) != 1) return false;
   }
 }
@@ -253,7 +216,7 @@ bool PqConnection::flush(ServiceClock::time_point deadline) {
 /// Until PQgetResult would not block.
 bool PqConnection::receive(ServiceClock::time_point deadline) {
   while (PQisBusy(connection_.get()) != 0) {
-    if (!interrupt_->wait(PQsocket(connection_.get()), POLLIN, deadline)) return false;
+    if (!interrupt_->wait({socket(), true}, deadline)) return false;
     if (PQconsumeInput(connection_.get()) != 1 && PQisBusy(connection_.get()) != 0) return false;
   }
   return true;

@@ -1,5 +1,5 @@
 /// One libpq connection used without ever blocking longer than a deadline: connecting, sending and receiving
-/// wait in poll(), which a deadline or an Interrupt ends. (Name resolution alone may take the system's own
+/// wait for sockets, which a deadline or an Interrupt ends. (Name resolution alone may take the system's own
 /// time.) Belongs to one thread; only Interrupt is shared.
 #pragma once
 #include <chrono>
@@ -11,28 +11,10 @@
 #include <libpq-fe.h>
 
 #include "common/config/settings.h"
+#include "server-relay/service/interrupt.h"
 #include "server-relay/service/service-connection.h"
 
 namespace pgtandem {
-
-using ServiceClock = std::chrono::steady_clock;
-
-/// Ends every wait, now and later: the owner is stopping. raise() is thread-safe.
-class Interrupt {
- public:
-  Interrupt();  ///< throws std::system_error when the process has no file descriptors left
-  ~Interrupt();
-  Interrupt(const Interrupt&) = delete;
-  Interrupt& operator=(const Interrupt&) = delete;
-
-  void raise();
-  bool raised() const;
-  /// Waits for `events` on `fd` (-1: for time alone). Returns false at the deadline and when raised.
-  bool wait(int fd, short events, ServiceClock::time_point deadline) const;
-
- private:
-  int fd_ = -1;
-};
 
 /// Why a connection or a statement failed.
 struct PqFailure {
@@ -79,6 +61,7 @@ class PqConnection {
   PqConnection(PqTarget target, const Interrupt& interrupt)
       : target_(std::move(target)), interrupt_(&interrupt) {}
 
+  SocketHandle socket() const { return SocketHandle(PQsocket(connection_.get())); }
   std::optional<PqFailure> connect(ServiceClock::time_point deadline);
   std::optional<PqFailure> limit_on_server(std::chrono::milliseconds timeout,
                                            ServiceClock::time_point deadline);

@@ -1,4 +1,6 @@
-"""pgtandem-forwarder.exe as a Windows service, under wine. What wine does not have is read from its traces of the calls."""
+"""Both programs on Windows, under wine: the forwarder as a service, the relay in a console between two servers on Linux.
+
+What wine does not have is read from its traces of the calls."""
 import contextlib
 import hashlib
 import re
@@ -10,10 +12,12 @@ import time
 import psycopg
 import pytest
 
-from harness import APP_PASSWORD, Pair, free_port, wait_until
+from harness import APP_PASSWORD, Pair, Postgres, free_port, same, wait_until
 from harness.message_table import message_table
+from harness.places import pg, run
+from harness.process import clean_environment
 from harness.stand_in import StandIn
-from harness.wine import EVENT_KEY, SERVICE, SERVICE_KEY, Service, Wine, build_folder, forwarder_exe
+from harness.wine import EVENT_KEY, RELAY, SERVICE, SERVICE_KEY, Service, WindowsRelay, Wine, build_folder, built, forwarder_exe
 
 pytestmark = pytest.mark.windows
 
@@ -28,6 +32,20 @@ FOLDER = r"C:\ProgramData\pgtandem"
 @pytest.fixture(scope="module")
 def wine():
     with Wine() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """Two servers on Linux: master and standby."""
+    with Postgres("windows-master") as master, Postgres("windows-standby") as standby:
+        yield master, standby
+
+
+@pytest.fixture
+def relay(wine, servers):
+    with WindowsRelay(wine, *servers) as started:
+        started.wait_joined()
         yield started
 
 
@@ -271,9 +289,10 @@ def test_idle_sessions_need_little_memory(service, stand_ins):
         assert service.resident() <= MOST_RESIDENT
 
 
-@pytest.mark.parametrize("test", ["base/base-test.exe", "win32/service-plan-test.exe"])
+@pytest.mark.parametrize("test", ["base/base-test.exe", "roles/roles-slot-store-test.exe", "statements/statements-test.exe",
+                                  "win32/service-plan-test.exe"])
 def test_unit_tests_pass_on_windows(wine, test):
-    """What is another file on Windows (digests by CNG) keeps the same promises there."""
+    """What is another file on Windows (digests by CNG, the slot files, the parser) keeps the same promises there."""
     assert "All tests passed" in wine.run(build_folder() / "tests" / "unit" / test).stdout
 
 
@@ -319,6 +338,70 @@ def test_every_event_has_its_text_in_the_program():
     """The event viewer finds the text of every number in the program's own file."""
     table = message_table(forwarder_exe())
     assert table[0x40000064].startswith("The forwarder has started.")
-    assert table[0xC000012D].startswith("The forwarder could not start.")
+    assert table[0xC000012D].startswith("The program could not start.")
     assert table[0x800000C9].startswith("No relay is the master's")
-    assert len(table) == 18 and all(text.endswith("%1") for text in table.values())
+    assert len(table) == 20 and all(text.endswith("%1") for text in table.values())
+
+
+# The relay.
+@pytest.mark.parametrize("mode", ["simple", "prepared"])
+def test_the_relay_mirrors_pgbench_to_two_servers(relay, servers, mode):
+    """pgbench through pgtandem-relay.exe, in discipline `serial`: no transaction fails, both servers have every row."""
+    master, standby = servers
+    assert relay.status()["discipline"] == "serial"
+    run(pg("pgbench"), "-i", "-q", "-s", "1", relay.tcp(), env=clean_environment())
+    done = run(pg("pgbench"), "-n", "-M", mode, "-c", "4", "-j", "2", "-t", "100", relay.tcp(), env=clean_environment())
+    assert "number of failed transactions: 0" in done.stdout
+    status = relay.status()
+    assert status["standby"]["joined"], status["standby"]["stale_reason"]
+    assert status["differences"]["writes"] == 0
+    assert master.value("SELECT count(*) FROM pgbench_history") == 400
+    same(master, standby)
+
+
+def test_the_relay_keeps_its_state_and_its_differences(relay, servers, wine):
+    """What differs is written down and costs the standby; a killed relay goes on from its state folder."""
+    master, standby = servers
+    with psycopg.connect(relay.tcp(), autocommit=True) as session:
+        session.execute("CREATE TABLE differs (n int PRIMARY KEY)")
+        standby.sql("INSERT INTO differs VALUES (1)", database="app")
+        session.execute("INSERT INTO differs VALUES (1)")
+        assert "differ" in relay.wait_stale()
+    state = relay.folder / "state"
+    wait_until(lambda: "INSERT INTO differs" in (state / "differences.jsonl").read_text(), 10, "the difference in its log")
+    second = wine.run(built(RELAY), *relay.arguments, check=False)
+    assert second.returncode != 0 and "another relay uses the state folder" in second.stderr
+    relay.kill()
+    assert (state / "role-0").stat().st_size == (state / "role-1").stat().st_size > 0
+    relay.start()
+    assert not relay.joined(), "a restart made a standby equal that is not"
+    for server in servers:
+        server.sql("DROP TABLE differs", database="app")
+
+
+def test_the_relay_is_a_service(wine, servers):
+    """Installed with the options of a console, started, used, stopped in order, removed without a trace."""
+    relay = WindowsRelay(wine, *servers)
+    folder = r"C:\ProgramData\pgtandem-relay"
+    options = [word for word in relay.arguments if word not in ("--state-dir", relay.folder / "state")]
+    try:
+        relay.run("install", *options)
+        assert relay.run("status", check=False).returncode == 3
+        relay.run("start")
+        relay.wait_joined()
+        with psycopg.connect(relay.tcp(), autocommit=True) as session:
+            session.execute("CREATE TABLE by_service (n int PRIMARY KEY); INSERT INTO by_service VALUES (1)")
+        same(*servers, "by_service")
+        assert relay.run("status").stdout.startswith("the service pgtandem-relay runs")
+        assert (wine.file(folder) / "state" / "role-0").exists()
+        relay.run("stop")
+        wait_until(lambda: not wine.processes(f"{RELAY}.exe"), 30, "the service's process to end")
+        log = (wine.file(folder) / "state" / "relay.log").read_text()
+        assert "relay-started" in log and "relay-stopped" in log
+        with socket.create_server(("127.0.0.1", relay.port)):
+            done = relay.run("start", check=False)
+        assert done.returncode == 71 and "cannot be listened on" in done.stderr
+        assert f"cannot listen on 127.0.0.1:{relay.port}" in (wine.file(folder) / "state" / "relay.log").read_text()
+    finally:
+        relay.run("uninstall", check=False)
+    assert relay.run("status", check=False).returncode == 4 and not wine.file(folder).exists()

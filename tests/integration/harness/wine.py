@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 
-from .places import REPOSITORY, new_folder, run
+from .places import REPOSITORY, free_port, new_folder, run
+from .postgres import SERVICE_USER, service_passfile
 from .process import Program, alive, clean_environment, read
+from .relay import Relay, token_file
 from .waiting import wait_until
 
 SERVICE = "pgtandem-forwarder"
+RELAY = "pgtandem-relay"
 SERVICE_KEY = rf"HKLM\System\CurrentControlSet\Services\{SERVICE}"
 EVENT_KEY = rf"HKLM\System\CurrentControlSet\Services\EventLog\Application\{SERVICE}"
 # What wine writes down of calls: those to the service manager, and what would stand in the event log.
@@ -20,10 +23,14 @@ def build_folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("PGTANDEM_WINDOWS_BUILD", REPOSITORY / "build" / "mingw")).absolute()
 
 
-def forwarder_exe() -> pathlib.Path:
-    exe = build_folder() / "win32" / f"{SERVICE}.exe"
+def built(name) -> pathlib.Path:
+    exe = build_folder() / "win32" / f"{name}.exe"
     assert exe.exists(), f"{exe} is not built (scripts/test --windows builds it)"
     return exe
+
+
+def forwarder_exe() -> pathlib.Path:
+    return built(SERVICE)
 
 
 def binary(name) -> str:
@@ -163,3 +170,27 @@ class Service:
 
     def wait_gone(self, timeout=30):
         wait_until(self.gone, timeout, "the service's process to end")
+
+
+class WindowsRelay(Relay):
+    """pgtandem-relay.exe in a console of a Wine, flags-only; the servers are Linux's. Its log is standard error's."""
+
+    def __init__(self, wine, master, standby, *more):
+        folder = new_folder("windows-relay")
+        self.wine = wine
+        port, control_port = free_port(), free_port()
+        super().__init__("windows-relay", folder, port, control_port,
+                         ["--listen", f"127.0.0.1:{port}", "--master", master.endpoint(), "--standby", standby.endpoint(),
+                          "--state-dir", folder / "state", "--control", f"127.0.0.1:{control_port}",
+                          "--control-token-file", token_file(folder), "--service-user", SERVICE_USER,
+                          "--service-passfile", service_passfile(folder), *more])
+
+    def environment(self):
+        return {**self.wine.environment(), "WINEDEBUG": "-all"}
+
+    def run(self, *words, **options):
+        """One of the program's commands, such as `start`."""
+        return self.wine.run(built(RELAY), *words, **options)
+
+    def command(self):
+        return [binary("wine64"), built(RELAY), *self.arguments]

@@ -39,5 +39,17 @@ TEST_CASE(
   CHECK(kPlan.folders[1].path == kPlan.data_folder);
   CHECK(kPlan.folders[1].access == common + "(A;OICI;0x1301bf;;;" + sid + ")");
   CHECK(default_state_file(kPlan.data_folder) == "C:\\ProgramData\\pgtandem\\forwarder\\forwarder.state");
-  CHECK(default_log_file(kPlan.data_folder) == "C:\\ProgramData\\pgtandem\\forwarder\\forwarder.log");
+  CHECK(default_log_file(kPlan.data_folder, "forwarder") ==
+        "C:\\ProgramData\\pgtandem\\forwarder\\forwarder.log");
+}
+
+TEST_CASE("the relay's service has an account, settings and secrets of its own") {
+  const ServicePlan relay =
+      relay_plan({.program = "C:\\p\\pgtandem-relay.exe", .program_data = "C:\\ProgramData"});
+  CHECK(relay.account == "NT SERVICE\\pgtandem-relay");
+  CHECK(relay.settings_file == "C:\\ProgramData\\pgtandem-relay\\pgtandem.toml");
+  const std::string sid = "S-1-5-80-3975936885-4290531885-4009145808-4122021367-1962619463";
+  for (const ProtectedFolder& folder : relay.folders)
+    CHECK(folder.access.find(";;;" + sid + ")") != std::string::npos);
+  for (const ProtectedFolder& folder : kPlan.folders) CHECK(folder.access.find(sid) == std::string::npos);
 }

@@ -1,10 +1,12 @@
-#include "server-relay/keeper/fencing-hook.h"
-
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <poll.h>
+#include <unistd.h>
 
 #include "server-relay/bootstrap/child-process.h"
+#include "server-relay/keeper/fencing-hook.h"
 
 namespace pgtandem {
 namespace {
@@ -82,6 +84,11 @@ HookOutcome run_hook(const HookOptions& options, const std::stop_token& stop) {
 }
 
 }  // namespace
+
+Result<void> can_be_run(const std::string& program) {
+  if (::access(program.c_str(), X_OK) == 0) return {};
+  return Error{program + " cannot be executed: " + std::strerror(errno)};
+}
 
 HookProcess::~HookProcess() {
   thread_.request_stop();
