@@ -12,13 +12,13 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "client-forwarder/follower.h"
 #include "common/roles/role-machine.h"
+#include "tests/simulator/agenda.h"
 #include "tests/unit/roles/fake-slot-files.h"
 
 namespace pgtandem::simulator {
@@ -64,6 +64,8 @@ struct Host {
   Milliseconds since{0};  ///< true time from which this rate holds
   Milliseconds shown{0};  ///< what its clock showed then
   testing::FakeDisk disk;
+  Slot durable;              ///< what a restart would find, as of durable_version
+  int durable_version = -1;  ///< of the disk
   std::unique_ptr<TwoSlotStore> store;
   std::unique_ptr<RoleMachine> machine;
   unsigned life = 0;  ///< of the relay's process: rises with each start and end
@@ -124,12 +126,6 @@ class World {
   static const char* fault_name(int kind);
 
  private:
-  struct Item {
-    Milliseconds at;
-    std::uint64_t number;
-    std::function<void()> what;
-    bool operator<(const Item& other) const { return at != other.at ? at > other.at : number > other.number; }
-  };
   /// A write that went out and is not decided.
   struct Unit {
     WriteId id = 0;
@@ -212,7 +208,7 @@ class World {
   void check_record(Host& host, const Slot& slot);
   void check_copy(Host& master, Host& target);
   void check_end();
-  Slot durable(Host& host);
+  const Slot& durable(Host& host);
 
   WorldOptions options_;
   std::mt19937_64 random_;
@@ -226,8 +222,7 @@ class World {
   bool hook_works_ = true;
 
   Milliseconds time_{1'000'000};
-  std::uint64_t numbers_ = 0;
-  std::priority_queue<Item> agenda_;
+  Agenda agenda_;
   RequestId requests_ = 0;
   std::map<RequestId, PeerReply> replies_;
   std::map<RequestId, std::function<void(const CommandAnswer&)>> orders_;
