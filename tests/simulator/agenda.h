@@ -1,5 +1,5 @@
-/// What is yet to happen in a simulated world, by time, and what was planned first at one time first. The heap
-/// moves small keys only: with the functions in it, half of a simulation's time went into moving them.
+/// What is yet to happen in a simulated world, by time, and what was planned first at one time first. The
+/// heap moves small keys only: with the functions in it, half of a simulation's time went into moving them.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -25,6 +25,10 @@ namespace pgtandem::simulator {
 
 enum class Arbiter { none, witness, hook };
 
+/// What becomes of a fencing hook that is called (R11). `unconfirmed`: the other host is off, and the hook
+/// says that it failed. `late`: it is given up after its time, and the power switch acts yet.
+enum class HookDoes : std::uint8_t { confirms, fails, hangs, unconfirmed, late };
+
 struct WorldOptions {
   std::uint64_t seed = 1;
   int faults = 20;
@@ -74,7 +78,8 @@ struct Host {
   Milliseconds frozen_at{0};
   std::deque<std::function<void()>> on_thaw;
   bool stopped = false;
-  int crash_after = -1;  ///< the process dies after so many actions; below 0: never
+  HookDoes hook = HookDoes::confirms;  ///< of this host, against the other one
+  int crash_after = -1;                ///< the process dies after so many actions; below 0: never
   std::uint64_t wake = 0;
 
   Grant in_force;
@@ -171,6 +176,7 @@ class World {
   void beat(Host& host);
   void ask_witness(Host& host, Ticket ticket, std::optional<action::SwapWitness> swap, Milliseconds patience);
   void run_hook(Host& host, Ticket ticket);
+  void hook_powers_off(Host& host);
   void probe_postmaster(Host& host);
 
   // world-clients.cpp: sessions, forwarder, operators
@@ -196,6 +202,8 @@ class World {
   void plan_faults(Milliseconds settle);
   void heal();
   void cut(Site from, Site to, Milliseconds duration);
+  void change_hooks();
+  Milliseconds fault_duration();
   void remove_witness();
   void insist(Host& host);
   bool is_served() const;
@@ -219,7 +227,6 @@ class World {
   int loss_[kSites][kSites] = {};  ///< per cent
   int slow_[kSites][kSites] = {};  ///< up to so many ms more
   int duplicates_ = 0;             ///< per cent
-  bool hook_works_ = true;
 
   Milliseconds time_{1'000'000};
   Agenda agenda_;
