@@ -460,6 +460,21 @@ TEST_CASE("R11, R3: a standby whose join the master has not been heard to record
   }
 }
 
+TEST_CASE("R4: a question to take over that comes late does not overrule what the witness holds since") {
+  Bench bench(Node::b);
+  bench.start_joined(Node::b);
+  // The master that had asked was fenced by time, came back, and claimed the next epoch.
+  bench.record = WitnessRecord{{kPair, 3, Node::a, Node::a, uuid(77), false}, kPeerBoot, 9};
+  bench.key_revision = ++bench.revision;
+  (void)bench.answer_witness();
+  REQUIRE(bench.machine.state() == RoleState::recover);
+  const auto actions = bench.give(event::PeerAsked{9, {bench.peer(RoleState::draining), TakeOver{4, false}}});
+  CHECK(bench.machine.state() != RoleState::candidate);
+  CHECK_FALSE(bench.swap);
+  REQUIRE(last<action::AnswerPeer>(actions) != nullptr);
+  CHECK_FALSE(last<action::AnswerPeer>(actions)->ok);
+}
+
 TEST_CASE("hand-over: held, the standby takes over, own data stale is durable, then guests are released") {
   Bench bench(Node::a, false);
   bench.be_master();
