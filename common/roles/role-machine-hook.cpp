@@ -22,8 +22,10 @@ Milliseconds RoleMachine::silence_limit() const {
 
 bool RoleMachine::watches_silence() const {
   const bool master = state_ == RoleState::master && slot_.sync && !stall_.on;
-  const bool standby = state_ == RoleState::standby && step_ == Step::none && slot_.eligible &&
-                       postmaster_ok_ && !stop_wanted_;
+  // Its own record of the join is not enough (R3): the master may have given the join up, and gone on.
+  // Without a witness only the master's word tells that it waits for this node.
+  const bool standby = state_ == RoleState::standby && step_ == Step::none && peer_.report &&
+                       is_joined_to(*peer_.report) && postmaster_ok_ && !stop_wanted_;
   return settings_.hook && !settings_.witness && (master || standby);
 }
 

@@ -197,7 +197,9 @@ void RoleMachine::on_take_over(const Event& event) {
   const bool fits = body.drained ? master.state == RoleState::recover
                                  : master.state == RoleState::draining && body.epoch > slot_.highest_seen &&
                                        body.epoch == next_epoch_of(settings_.self, body.epoch - 1);
-  if (!joined || !fits || !postmaster_ok_ || step_ != Step::none || stop_wanted_) {
+  // The question may be an old one: what the witness holds must be what this node was joined to.
+  const bool arbitrated = !settings_.witness || body.drained || is_entitled();
+  if (!joined || !fits || !arbitrated || !postmaster_ok_ || step_ != Step::none || stop_wanted_) {
     return refuse_take_over(asked.id, body);
   }
   if (!body.drained) return take_over_invited(asked.id, body.epoch);

@@ -2,15 +2,16 @@
 
 On both workstations run an append-only load and transactions on lists; every answer is kept. Afterwards the survivor holds
 all that was acknowledged, no two masters have acknowledged at a time, and no client has seen what one server cannot show.
-Clocks are not set apart here: all hosts have one kernel (the simulator does that).
 """
 import concurrent.futures
+import datetime
 import random
 import time
 
 import pytest
 
-from harness import Plant, etcd, holds, hosts, list_append, wait_until
+from harness import Plant, clocks, etcd, holds, hosts, list_append, wait_until
+from harness.clocks import Clocks
 from harness.plant import ACTIVE
 
 TERM = 3.0  # witness.term, in seconds
@@ -231,6 +232,62 @@ def test_a_slow_line(plant):
         plant.b.relay.wait_state("ALONE", timeout=20)
         plant.load_goes_on()
     plant.check(plant.b if joined else plant.a, changes=1)
+
+
+@pytest.mark.skipif(bool(hosts.loss_refusal()), reason=hosts.loss_refusal())
+@pytest.mark.parametrize("percent", [5, pytest.param(20, marks=pytest.mark.full)])
+def test_lines_that_lose_packets(plant, percent):
+    """Of all that comes to the servers and the witness some packets are lost by chance: it is slower, and nothing else."""
+    losing = [plant.network[name] for name in ("a", "b", "witness")]
+    for host in losing:
+        host.drop(percent)
+    for _ in range(3):
+        plant.load_goes_on(60)
+    wait_until(lambda: all(host.dropped() > 3 for host in losing), 60, "packets to be lost at each of them")
+    wait_until(lambda: len(plant.serving()) == 1, 30, "one to serve")
+    for host in losing:
+        host.drop(0)
+    plant.load_goes_on(60)
+    survivor = plant.pair.nodes[plant.serving()[0]]
+    other = plant.b if survivor is plant.a else plant.a
+    other.relay.wait_state("STANDBY", "STALE", timeout=20)
+    plant.check(survivor, changes=plant.epoch(survivor) - 1)
+
+
+# Clocks.
+
+DAY, HOUR = 86400, 3600
+
+
+@pytest.fixture
+def plant_of_wrong_clocks(seed, levels):
+    apart = {"a": Clocks(wall=HOUR, boot=30 * DAY), "b": Clocks(wall=-HOUR), "desk1": Clocks(wall=3 * HOUR, boot=DAY)}
+    with Plant(seed=seed, levels=levels, clocks=apart) as made:
+        yield made
+
+
+def wall_of(node):
+    """What time the node's relay last put to an event, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(node.relay.status()["events"][-1]["time"].replace("Z", "+00:00")).timestamp()
+
+
+@pytest.mark.skipif(bool(clocks.refusal()), reason=clocks.refusal())
+def test_clocks_an_hour_off(plant_of_wrong_clocks):
+    """Wall clocks hours apart, hosts booted a month apart: a takeover and the way back are as ever, clocks decide nothing."""
+    plant = plant_of_wrong_clocks
+    assert abs(wall_of(plant.a) - time.time() - HOUR) < 300
+    assert abs(wall_of(plant.b) - time.time() + HOUR) < 300
+    plant.network["a"].lose()
+    plant.b.relay.wait_state("ALONE", timeout=20)
+    plant.load_goes_on()
+    plant.network["a"].boot()
+    plant.a.relay.wait_state("STALE", timeout=20)
+    plant.network["witness"].lose()
+    wait_until(lambda: not plant.b.relay.status()["witness"]["answers"], 10, "the master to miss the witness")
+    holds(lambda: plant.serving() == ["b"], 1.5 * TERM, "the other node's promise counts, whatever its clock says")
+    plant.network["witness"].boot()
+    plant.load_goes_on()
+    plant.check(plant.b, changes=1)
 
 
 # Operators.

@@ -11,14 +11,17 @@ void World::fail(const std::string& what) {
   violations_.push_back(what + "\n" + describe());
 }
 
-/// As a restart would find it.
-Slot World::durable(Host& host) {
+/// As a restart would find it. Asked for at every write, so it is read anew only when the disk has changed.
+const Slot& World::durable(Host& host) {
+  if (host.durable_version == host.disk.version) return host.durable;
   testing::FakeDisk copy = host.disk;
   copy.fail_after = -1;
   copy.crash();
   TwoSlotStore store(std::make_unique<testing::FakeSlotFiles>(copy));
   const LoadedSlots loaded = store.load();
-  return loaded.found == SlotsFound::usable ? loaded.slot : Slot{};
+  host.durable = loaded.found == SlotsFound::usable ? loaded.slot : Slot{};
+  host.durable_version = host.disk.version;
+  return host.durable;
 }
 
 /// `host` tells a client that its write is done; `where` is the server that it counts on.
@@ -38,7 +41,7 @@ void World::acknowledge(Host& host, WriteId id, Epoch epoch, const Host& where) 
   }
   latest_ = std::max(latest_, epoch);
   if (!where.data.contains(id)) return fail("acknowledged, but the server does not hold it");
-  const Slot slot = durable(host);
+  const Slot& slot = durable(host);
   if (host.in_force.guests) {
     if (slot.eligible || slot.data_node == host.node) {
       fail("a guest was acknowledged before its host had recorded that its own data is stale");
@@ -78,7 +81,7 @@ void World::check_grant(Host& host) {
 
 /// R2: nothing goes on alone before every thread holds its output.
 void World::check_record(Host& host, const Slot& slot) {
-  const Slot old = durable(host);
+  const Slot& old = durable(host);
   const bool degrades = old.sync && !slot.sync && old.master == host.node && slot.master == host.node &&
                         old.epoch == slot.epoch;
   if (degrades && !host.in_force.outputs_held) fail("recorded as alone before the outputs were held (R2)");

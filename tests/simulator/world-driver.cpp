@@ -7,6 +7,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Milliseconds kBeatLimit{1000};
+constexpr Milliseconds kHookTimeout{5000};  // fencing.hook_timeout
 
 std::string name_of(const Host& host) {
   return std::string(to_string(host.node));
@@ -217,14 +218,26 @@ void World::ask_witness(Host& host, Ticket ticket, std::optional<action::SwapWit
   });
 }
 
+/// A process of its own: it goes on while its relay stands still, and after that has ended.
 void World::run_hook(Host& host, Ticket ticket) {
+  const HookDoes does = host.hook;
   trace(name_of(host) + " runs its hook");
-  at_host(host, Milliseconds{pick(200, 3000)}, [this, &host, ticket] {
-    if (!hook_works_) return give(host, event::HookFailed{ticket, "no answer of the power switch"});
-    trace(name_of(host) + " powered the other host off");
-    power_off(other_host(host));
-    give(host, event::HookConfirmed{ticket});
+  const bool ends = does != HookDoes::hangs && does != HookDoes::late;
+  const Milliseconds takes = ends ? Milliseconds{pick(200, 3000)} : kHookTimeout;
+  const bool acts = does != HookDoes::fails && does != HookDoes::hangs;
+  const Milliseconds too_late{does == HookDoes::late ? pick(1, 6000) : 0};
+  if (acts) later(takes + too_late, [this, &host] { hook_powers_off(other_host(host)); });
+  at_host(host, takes, [this, &host, ticket, does] {
+    if (does == HookDoes::confirms) return give(host, event::HookConfirmed{ticket});
+    give(host, event::HookFailed{ticket, "no answer of the power switch"});
   });
+}
+
+/// Somebody switches the host on again, sooner or later.
+void World::hook_powers_off(Host& host) {
+  trace("a hook powers host " + name_of(host) + " off");
+  power_off(host);
+  later(Milliseconds{pick(1000, 25'000)}, [this, &host] { power_on(host); });
 }
 
 void World::probe_postmaster(Host& host) {

@@ -190,6 +190,20 @@ void World::set_up() {
   run_for(1s);
 }
 
+/// With a hook some last longer than hook_wait and its jitter: only then the standby calls its own.
+Milliseconds World::fault_duration() {
+  if (arbiter_ == Arbiter::hook && chance(35)) return Milliseconds{pick(9000, 30'000)};
+  return Milliseconds{chance(30) ? pick(20, 600) : pick(600, 9000)};
+}
+
+/// The power switch of each host is a device of its own.
+void World::change_hooks() {
+  using enum HookDoes;
+  constexpr HookDoes kDoes[] = {confirms, confirms, confirms,    confirms, fails,
+                                fails,    hangs,    unconfirmed, late};
+  for (Host& each : hosts_) each.hook = kDoes[pick(0, int(std::size(kDoes)) - 1)];
+}
+
 /// All of them at their times; returns when they have happened, and `settle` later, or at once for 0.
 void World::plan_faults(Milliseconds settle) {
   int sum = 0;
@@ -203,10 +217,10 @@ void World::plan_faults(Milliseconds settle) {
     int kind = 0;
     while (choice >= kFaults[kind].weight) choice -= kFaults[kind++].weight;
     const Node node = chance(50) ? Node::a : Node::b;
-    const Milliseconds duration{chance(30) ? pick(20, 600) : pick(600, 9000)};
+    const Milliseconds duration = fault_duration();
     later(at, [this, kind, node, duration] {
       fault(kind, node, duration);
-      if (chance(15)) hook_works_ = !hook_works_;
+      if (arbiter_ == Arbiter::hook && chance(30)) change_hooks();
     });
   }
   if (settle > 0ms) run_for(at + settle);
@@ -218,8 +232,9 @@ void World::heal() {
   for (auto& row : loss_) std::fill(std::begin(row), std::end(row), 0);
   for (auto& row : slow_) std::fill(std::begin(row), std::end(row), 0);
   duplicates_ = 0;
-  witness_.up = hook_works_ = true;
+  witness_.up = true;
   for (Host& each : hosts_) {
+    each.hook = HookDoes::confirms;
     each.disk.fail_after = -1;
     each.crash_after = -1;
     thaw(each);

@@ -47,7 +47,7 @@ Uuid World::make_uuid() {
 }
 
 void World::later(Milliseconds delay, std::function<void()> what) {
-  agenda_.push({time_ + std::max(delay, 0ms), ++numbers_, std::move(what)});
+  agenda_.add(time_ + std::max(delay, 0ms), std::move(what));
 }
 
 /// For the present process of a host's relay: kept while it is frozen, gone with it.
@@ -90,14 +90,12 @@ Now World::now(const Host& host) const {
 }
 
 bool World::step(Milliseconds limit) {
-  if (agenda_.empty() || agenda_.top().at > limit || broken()) {
+  if (agenda_.empty() || agenda_.next_at() > limit || broken()) {
     time_ = std::max(time_, limit);
     return false;
   }
-  Item item = agenda_.top();
-  agenda_.pop();
-  time_ = std::max(time_, item.at);
-  item.what();
+  time_ = std::max(time_, agenda_.next_at());
+  agenda_.take()();
   return true;
 }
 

@@ -12,18 +12,22 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "client-forwarder/follower.h"
 #include "common/roles/role-machine.h"
+#include "tests/simulator/agenda.h"
 #include "tests/unit/roles/fake-slot-files.h"
 
 namespace pgtandem::simulator {
 
 enum class Arbiter { none, witness, hook };
+
+/// What becomes of a fencing hook that is called (R11). `unconfirmed`: the other host is off, and the hook
+/// says that it failed. `late`: it is given up after its time, and the power switch acts yet.
+enum class HookDoes : std::uint8_t { confirms, fails, hangs, unconfirmed, late };
 
 struct WorldOptions {
   std::uint64_t seed = 1;
@@ -64,6 +68,8 @@ struct Host {
   Milliseconds since{0};  ///< true time from which this rate holds
   Milliseconds shown{0};  ///< what its clock showed then
   testing::FakeDisk disk;
+  Slot durable;              ///< what a restart would find, as of durable_version
+  int durable_version = -1;  ///< of the disk
   std::unique_ptr<TwoSlotStore> store;
   std::unique_ptr<RoleMachine> machine;
   unsigned life = 0;  ///< of the relay's process: rises with each start and end
@@ -72,7 +78,8 @@ struct Host {
   Milliseconds frozen_at{0};
   std::deque<std::function<void()>> on_thaw;
   bool stopped = false;
-  int crash_after = -1;  ///< the process dies after so many actions; below 0: never
+  HookDoes hook = HookDoes::confirms;  ///< of this host, against the other one
+  int crash_after = -1;                ///< the process dies after so many actions; below 0: never
   std::uint64_t wake = 0;
 
   Grant in_force;
@@ -124,12 +131,6 @@ class World {
   static const char* fault_name(int kind);
 
  private:
-  struct Item {
-    Milliseconds at;
-    std::uint64_t number;
-    std::function<void()> what;
-    bool operator<(const Item& other) const { return at != other.at ? at > other.at : number > other.number; }
-  };
   /// A write that went out and is not decided.
   struct Unit {
     WriteId id = 0;
@@ -175,6 +176,7 @@ class World {
   void beat(Host& host);
   void ask_witness(Host& host, Ticket ticket, std::optional<action::SwapWitness> swap, Milliseconds patience);
   void run_hook(Host& host, Ticket ticket);
+  void hook_powers_off(Host& host);
   void probe_postmaster(Host& host);
 
   // world-clients.cpp: sessions, forwarder, operators
@@ -200,6 +202,8 @@ class World {
   void plan_faults(Milliseconds settle);
   void heal();
   void cut(Site from, Site to, Milliseconds duration);
+  void change_hooks();
+  Milliseconds fault_duration();
   void remove_witness();
   void insist(Host& host);
   bool is_served() const;
@@ -212,7 +216,7 @@ class World {
   void check_record(Host& host, const Slot& slot);
   void check_copy(Host& master, Host& target);
   void check_end();
-  Slot durable(Host& host);
+  const Slot& durable(Host& host);
 
   WorldOptions options_;
   std::mt19937_64 random_;
@@ -223,11 +227,9 @@ class World {
   int loss_[kSites][kSites] = {};  ///< per cent
   int slow_[kSites][kSites] = {};  ///< up to so many ms more
   int duplicates_ = 0;             ///< per cent
-  bool hook_works_ = true;
 
   Milliseconds time_{1'000'000};
-  std::uint64_t numbers_ = 0;
-  std::priority_queue<Item> agenda_;
+  Agenda agenda_;
   RequestId requests_ = 0;
   std::map<RequestId, PeerReply> replies_;
   std::map<RequestId, std::function<void(const CommandAnswer&)>> orders_;

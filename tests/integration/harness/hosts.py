@@ -4,12 +4,14 @@ A namespace has no name; it is there as long as this process or a program in it 
 the tests end. Two runs at the same time do not meet: each has a switch of its own. It needs root.
 
 What one host sends to another is lost by giving it a wrong hardware address for that one: nobody is told, as on a line that
-is broken one way. A host that is unplugged has no carrier. Clocks cannot be set apart: all hosts have the kernel's one.
+is broken one way. A host that is unplugged has no carrier. Single packets are lost by chance in the packet filter of the
+host that they come to. Clocks can be set apart (clocks.py).
 """
 import contextlib
 import ctypes
 import functools
 import os
+import re
 import signal
 import threading
 
@@ -87,6 +89,20 @@ def refusal() -> str:
         return f"no network namespaces: {error}"
 
 
+@functools.lru_cache(maxsize=None)
+def loss_refusal() -> str:
+    """Why no packets can be lost by chance here; empty if they can."""
+    try:
+        namespace = Namespace()
+        namespace("nft", "add table inet loss")
+        namespace("nft", "add chain inet loss input { type filter hook input priority 0 ; }")
+        namespace("nft", "add rule inet loss input numgen random mod 100 < 1 drop")
+        namespace.close()
+        return ""
+    except (OSError, AssertionError) as error:
+        return f"packets cannot be lost by chance (Debian package nftables): {error}"
+
+
 class Host:
     """One host: an address, a cable to the switch, the programs that run on it."""
 
@@ -125,6 +141,20 @@ class Host:
         """Everything that this host sends, at `rate` (as "400kbit"); None: as fast as it can."""
         self.namespace("tc", f"qdisc replace dev eth0 root tbf rate {rate} burst 16k latency 500ms" if rate else
                        "qdisc del dev eth0 root")
+
+    def drop(self, percent):
+        """So many per cent of what comes to this host is lost, by chance; 0: nothing any more."""
+        self.namespace("nft", "add table inet loss")
+        self.namespace("nft", "delete table inet loss")
+        if percent:
+            self.namespace("nft", "add table inet loss")
+            self.namespace("nft", "add chain inet loss input { type filter hook input priority 0 ; }")
+            self.namespace("nft", f"add rule inet loss input iifname eth0 numgen random mod 100 < {percent} counter drop")
+
+    def dropped(self) -> int:
+        """How many packets have been lost so."""
+        rules = self.namespace("nft", "list table inet loss").stdout
+        return int(re.search(r"counter packets (\d+)", rules)[1])
 
     # The whole host.
     def lose(self):

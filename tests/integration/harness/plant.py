@@ -21,9 +21,11 @@ class Plant:
     """A joined pair, `a` its master, and forwarders with loads before it. `with plant:` starts and ends everything.
 
     `levels`: the isolation levels of the transactions on lists. Servers are named by their setting cluster_name, which each session of the ledger's load asks for first.
+    `clocks`: by host, where those of its relay or forwarder are set apart (a PostgreSQL server hangs with that library).
     """
 
-    def __init__(self, witness=True, seed=0, settings=None, connect_wait="30s", load=True, levels=("READ COMMITTED",)):
+    def __init__(self, witness=True, seed=0, settings=None, connect_wait="30s", load=True, levels=("READ COMMITTED",),
+                 clocks=None):
         self.network = Network("a", "b", "witness", *WORKSTATIONS)
         self.seed, self.loaded, self.levels = seed, load, levels
         self.etcd = None
@@ -37,6 +39,9 @@ class Plant:
         for name in WORKSTATIONS:
             self.forwarders[name] = Forwarder(self.pair.forwarder_relays(), connect_wait=connect_wait)
             self.network[name].runs(self.forwarders[name])
+        for name, host_clocks in (clocks or {}).items():
+            program = self.forwarders.get(name) or self.pair.nodes[name].relay
+            program.clocks = host_clocks
         self.recorders, self.lists = [], None
         self.a, self.b = self.pair.a, self.pair.b
 

@@ -27,6 +27,7 @@ class Program:
     name = "program"
     death_signal = "KILL"  # what the kernel sends when the test process is gone
     namespace = None  # of the host that it runs on (see hosts.py); None: this one
+    clocks = None  # of that host, if they are set apart (see clocks.py)
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
@@ -67,10 +68,12 @@ class Program:
         user = self.user()
         if user is not None:
             setpriv += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        before, after = self.clocks.prefixes() if self.clocks else ((), ())
         with open(self.log_file, "ab") as log, self.inside():
             self.process = subprocess.Popen(
-                [*setpriv, "--", *map(str, self.command())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, env={**clean_environment(), **self.environment()}, process_group=0)
+                [*before, *setpriv, "--", *after, *map(str, self.command())],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, process_group=0,
+                env={**clean_environment(), **self.environment()})
         _running.append(self)
         if self not in _of_this_test:
             _of_this_test.append(self)

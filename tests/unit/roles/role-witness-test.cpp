@@ -430,6 +430,51 @@ TEST_CASE("R11: the standby's hook comes 10 s and a jitter later; only a confirm
   }
 }
 
+TEST_CASE("R11, R3: a standby whose join the master has not been heard to record does not call its hook") {
+  Bench bench(Node::b, false, true);
+  bench.be_standby();
+  NodeReport loader = bench.peer(RoleState::alone);
+  loader.sync = false;
+  loader.bootstrapping = true;
+  loader.lineage = {uuid(77), {kGeneration}};
+  (void)bench.give(event::PeerAsked{8, {loader, BootstrapTarget{}}});
+  (void)bench.give(event::BackendsEnded{bench.backends_ticket, true, ""});
+  ++loader.sequence;
+  (void)bench.give(event::PeerAsked{9, {loader, Join{false, 1, uuid(77)}}});
+  REQUIRE(bench.machine.state() == RoleState::standby);
+  SECTION("the master may have given the join up, and gone on") {
+    bench.now += 30s;
+    (void)bench.tick();
+    CHECK(bench.machine.state() == RoleState::standby);
+    CHECK(bench.hook_ticket == 0);
+  }
+  SECTION("recorded, and heard") {
+    NodeReport master = bench.peer(RoleState::master);
+    master.sequence = loader.sequence + 1;
+    master.lineage = loader.lineage;
+    (void)bench.give(event::PeerReported{master});
+    bench.now += 13s;
+    (void)bench.tick();
+    CHECK(bench.machine.state() == RoleState::candidate);
+    CHECK(bench.hook_ticket != 0);
+  }
+}
+
+TEST_CASE("R4: a question to take over that comes late does not overrule what the witness holds since") {
+  Bench bench(Node::b);
+  bench.start_joined(Node::b);
+  // The master that had asked was fenced by time, came back, and claimed the next epoch.
+  bench.record = WitnessRecord{{kPair, 3, Node::a, Node::a, uuid(77), false}, kPeerBoot, 9};
+  bench.key_revision = ++bench.revision;
+  (void)bench.answer_witness();
+  REQUIRE(bench.machine.state() == RoleState::recover);
+  const auto actions = bench.give(event::PeerAsked{9, {bench.peer(RoleState::draining), TakeOver{4, false}}});
+  CHECK(bench.machine.state() != RoleState::candidate);
+  CHECK_FALSE(bench.swap);
+  REQUIRE(last<action::AnswerPeer>(actions) != nullptr);
+  CHECK_FALSE(last<action::AnswerPeer>(actions)->ok);
+}
+
 TEST_CASE("hand-over: held, the standby takes over, own data stale is durable, then guests are released") {
   Bench bench(Node::a, false);
   bench.be_master();
