@@ -1,5 +1,6 @@
 """How long an application behind a forwarder waits when the master changes. The long form, with --full, is the measurement
 that docs/reliability.md tells of: 20 lost hosts, 100 switchovers of each kind."""
+import contextlib
 import math
 import time
 
@@ -19,10 +20,21 @@ def p99(pauses) -> float:
     return sorted(pauses)[math.ceil(0.99 * len(pauses)) - 1]
 
 
+@contextlib.contextmanager
+def measured(what):
+    """The list of pauses; what was measured is printed although a later round fails."""
+    pauses = []
+    try:
+        yield pauses
+    finally:
+        if pauses:
+            ordered = sorted(pauses)
+            print(f"{what}: {len(ordered)} pauses, median {ordered[len(ordered) // 2]:.3f} s, p99 {p99(ordered):.3f} s, "
+                  f"longest {ordered[-1]:.3f} s")
+
+
 def judge(what, pauses, limit, full):
     ordered = sorted(pauses)
-    print(f"{what}: {len(ordered)} pauses, median {ordered[len(ordered) // 2]:.3f} s, p99 {p99(ordered):.3f} s, "
-          f"longest {ordered[-1]:.3f} s")
     assert p99(pauses) <= (limit if full else BUSY * limit), f"{what}: {[round(pause, 3) for pause in ordered[-5:]]} s"
 
 
@@ -77,22 +89,21 @@ class Behind:
 @pytest.mark.skipif(bool(hosts.refusal()) or not etcd.installed(), reason="needs network namespaces and etcd")
 def test_the_pause_when_a_host_is_lost(full, rounds, seed):
     """With a witness: the application writes again within 5 s, each time with all that was acknowledged."""
-    pauses = []
-    for n in rounds(1, 20):
-        with Plant(seed=seed + n) as plant:
-            began = time.monotonic()
-            plant.network["a"].lose()
-            plant.every_writer_goes_on()
-            pauses.append(max(recorder.pause_since(began) for recorder in plant.recorders))
-            plant.check(plant.b, changes=1)
+    with measured("host lost, witness") as pauses:
+        for n in rounds(1, 20):
+            with Plant(seed=seed + n) as plant:
+                began = time.monotonic()
+                plant.network["a"].lose()
+                plant.every_writer_goes_on()
+                pauses.append(max(recorder.pause_since(began) for recorder in plant.recorders))
+                plant.check(plant.b, changes=1)
     judge("host lost, witness", pauses, FAILOVER_LIMIT, full)
 
 
 def test_the_pause_of_a_switchover(full, rounds):
     """With the relay: sessions end when they are idle, the forwarder holds new ones, and nothing is lost."""
-    with Behind() as scene:
+    with Behind() as scene, measured("switchover with the relay") as pauses:
         scene.begin_load()
-        pauses = []
         for n in rounds(6, 100):
             new = "ba"[n % 2]
             pauses.append(scene.switch(new))
@@ -106,11 +117,13 @@ def test_the_pause_of_a_switchover(full, rounds):
 
 def test_the_pause_of_a_switchover_of_the_server_alone(full, rounds):
     """No session ends, no client sees an error; then the old master's server is made anew by a bootstrap."""
-    with Behind() as scene:
-        pauses = []
+    with Behind() as scene, measured("switchover of the server alone") as pauses:
         for n in rounds(2, 100):
             scene.begin_load()
             new, old = "ba"[n % 2], "ab"[n % 2]
+            # The order is refused where the standby was not heard for a second, as on a busy machine.
+            wait_until(lambda: scene.pair.nodes[old].relay.status()["peer"]["silent_ms"] < 500, 20,
+                       "a fresh sign of the standby")
             pauses.append(scene.switch(new, "--server-only"))
             scene.pair.nodes[new].relay.wait_state("ALONE")
             scene.recorder.stop()
