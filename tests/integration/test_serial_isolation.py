@@ -355,12 +355,12 @@ def test_limits_for_idle_sessions_end_none_whose_statement_waits(world, player, 
     """A session whose statement stands aside, or runs on the master alone, is not idle to its client, nor to the servers."""
     holder, waiter = player(), player()
     for setting in ("idle_in_transaction_session_timeout", "idle_session_timeout"):
-        waiter.do(f"SET {setting} = '600ms'")
+        waiter.do(f"SET {setting} = '1s'")
         waiter.settings.pop(setting, None)
     if how == "alone":
         waiter.begin()
         assert waiter.do("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1").ok
-        assert waiter.do("DO $$ BEGIN PERFORM pg_sleep(1.5); END $$").ok
+        assert waiter.do("DO $$ BEGIN PERFORM pg_sleep(2.5); END $$").ok
         assert waiter.commit().ok
         return
     holder.begin()
@@ -370,7 +370,7 @@ def test_limits_for_idle_sessions_end_none_whose_statement_waits(world, player, 
     if how == "in a block that wrote":
         assert waiter.do("UPDATE kept SET v = v + 1 WHERE id = 2", tag="UPDATE 1").ok
     second = waiter.go("UPDATE kept SET v = v + 1 WHERE id = 1", tag="UPDATE 1")
-    waits(second, 1.5)
+    waits(second, 2.5)
     assert holder.commit().ok
     assert answer(second).ok
     if how != "in autocommit":
