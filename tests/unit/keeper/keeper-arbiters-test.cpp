@@ -113,6 +113,12 @@ struct HookRig : KeeperRig {
     a.link->peer = b.keeper.get();
     b.link->peer = a.keeper.get();
   }
+  /// Joined, and the standby has heard the master say so: without that it does not call its hook.
+  void join_and_hear() {
+    join();
+    const int before = a.link->calls;
+    REQUIRE(until([&] { return a.link->calls > before + 1; }));
+  }
   std::shared_ptr<FakeHook> hook_a, hook_b;
 };
 
@@ -209,7 +215,7 @@ TEST_CASE("a link that fails inside is a silence, and is asked again") {
 
 TEST_CASE("with a hook that confirms, the standby takes over from a master that is silent") {
   HookRig rig;
-  rig.join();
+  rig.join_and_hear();
   rig.hook_b->confirms = true;
   rig.b.link->peer = nullptr;
   rig.a.keeper.reset();
@@ -219,7 +225,7 @@ TEST_CASE("with a hook that confirms, the standby takes over from a master that 
 
 TEST_CASE("a hook that confirms nothing leaves both nodes without service, and is asked again") {
   HookRig rig;
-  rig.join();
+  rig.join_and_hear();
   rig.a.link->silent = rig.b.link->silent = true;
   rig.a.link->peer = rig.b.link->peer = nullptr;
   REQUIRE(rig.until([&] { return rig.hook_a->runs >= 2 && rig.hook_b->runs >= 1; }));

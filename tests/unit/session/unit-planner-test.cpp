@@ -21,7 +21,7 @@ using Rows = std::vector<std::vector<std::string>>;
 std::shared_ptr<const StatementCatalogue> catalogue(bool with_key = true) {
   const Rows functions{{"public", "pure", "s", "f"}, {"public", "writes", "v", "f"}};
   const Rows relations{{"public", "t", "r", "f", ""}, {"public", "h", "r", "f", ""}};
-  const Rows keys{{"public", "t", "t", with_key ? "id\n" : ""}, {"public", "h", "t", ""}};
+  const Rows keys{{"public", "t", "t", with_key ? "id\n" : "", "t", ""}, {"public", "h", "t", "", "t", ""}};
   auto read = StatementCatalogue::from_rows({functions, {}, {}, relations, keys});
   if (!read) throw std::runtime_error(read.error());
   return *read;
