@@ -338,6 +338,7 @@ void Relay::oids_changed(const std::string& database) {
   oids_.mark_dirty(database);
 }
 
+/// A prepared transaction has no backend: it is 0 ("pg_blocking_pids").
 asio::awaitable<std::vector<std::uint32_t>> Relay::blockers(std::uint32_t pid) {
   std::vector<std::uint32_t> pids;
   std::vector<std::string> parameters(1, std::to_string(pid));
@@ -347,8 +348,9 @@ asio::awaitable<std::vector<std::uint32_t>> Relay::blockers(std::uint32_t pid) {
   if (!rows) co_return pids;
   for (const std::vector<std::string>& row : rows->rows) {
     std::uint32_t blocker = 0;
-    if (!row.empty()) std::from_chars(row[0].data(), row[0].data() + row[0].size(), blocker);
-    if (blocker != 0) pids.push_back(blocker);
+    if (row.empty()) continue;
+    std::from_chars(row[0].data(), row[0].data() + row[0].size(), blocker);
+    pids.push_back(blocker);
   }
   co_return pids;
 }

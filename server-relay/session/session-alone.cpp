@@ -103,7 +103,8 @@ asio::awaitable<void> Session::watch_alone() {
     std::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (ended() || !serial_->watching) co_return;
-    const std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_->key.pid);
+    std::vector<std::uint32_t> pids = co_await env_.services.blockers(master_->key.pid);
+    std::erase(pids, 0U);  // a prepared transaction is no session's
     if (ended() || !serial_->watching || pids.empty()) continue;
     const std::vector<std::uint64_t> sessions = env_.services.gates().sessions_of(pids, true);
     bool stuck = serial_->order.gate.waiting_without_end(sessions) != 0;

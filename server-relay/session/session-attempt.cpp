@@ -331,6 +331,7 @@ asio::awaitable<std::vector<std::uint32_t>> Session::who_blocks() {
   std::vector<std::uint32_t> pids;
   for (int i = 0; i < 5 && pids.empty() && !units_.empty() && !ended(); ++i)
     pids = co_await env_.services.blockers(master_->key.pid);
+  std::erase(pids, 0U);  // of a prepared transaction nobody tells when it ends
   co_return pids;
 }
 
