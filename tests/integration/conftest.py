@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import harness  # noqa: E402
 from harness import Mirror, Pair, places, process  # noqa: E402
+from harness.players import kept_equal, players  # noqa: E402
 from harness.worlds import of_mirror, serial_mirror  # noqa: E402
 
 SHOWN_LOG_LINES = 40
@@ -159,6 +160,25 @@ def shared_serial():
 def serial(shared_serial):
     """A healthy relay with `--discipline serial` and its two servers, shared with other tests: leave it so."""
     return of_mirror(shared_serial.get())
+
+
+@pytest.fixture
+def world(serial, request):
+    """`serial` after the SETUP of the test's file: the servers are equal after every test, and the standby is joined."""
+    with kept_equal(serial, request.module.SETUP) as kept:
+        yield kept
+
+
+@pytest.fixture(params=("simple", "extended"))
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def player(world, protocol):
+    """Makes sessions of `world`; none of them may have seen what one server would not show."""
+    with players(world, protocol) as make:
+        yield make
 
 
 @pytest.fixture

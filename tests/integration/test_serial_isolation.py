@@ -7,75 +7,16 @@ import pytest
 
 from harness import Mirror, everything_same, holds, wait_until, wire
 from harness.load import Load, Session, USER
+from harness.players import SOON, Player, answer, others_write, waits
 from harness.worlds import DISCIPLINE, of_mirror, refusal
 
 pytestmark = [pytest.mark.skipif(bool(refusal()), reason=refusal() or "-"), pytest.mark.timeout(90)]
 
 LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-SOON = 5.0  # seconds within which another session's write is done, whatever a client does
-WAITS = 0.4  # seconds for which a statement that waits is looked at
 SETUP = ("CREATE TABLE kept (id int PRIMARY KEY, v int NOT NULL)",
          "INSERT INTO kept SELECT i, 100 FROM generate_series(1, 10) i",
          "CREATE TABLE elsewhere (id serial PRIMARY KEY, who text)", "CREATE TABLE copied (n int, filler text)",
          "CREATE PROCEDURE touch(i int) LANGUAGE plpgsql AS $$ BEGIN UPDATE kept SET v = v + 1000 WHERE id = i; COMMIT; END $$")
-
-
-class Player(Session):
-    """A session whose statements can be left running while the test looks at the others."""
-
-    def __init__(self, world, number, protocol):
-        super().__init__(world.conninfo(), number, protocol, allowed=("55P03", "57014"))
-        self.thread = concurrent.futures.ThreadPoolExecutor(1)
-
-    def go(self, sql, **judged):
-        """Begins a statement and returns its future."""
-        return self.thread.submit(self.do, sql, **judged)
-
-    def close(self):
-        self.thread.shutdown(wait=False)
-        self.cut()
-        super().close()
-
-
-def waits(future, seconds=WAITS):
-    """Asserts that a statement does not end yet."""
-    holds(lambda: not future.done(), seconds, "the statement waits")
-
-
-def answer(future, timeout=SOON):
-    return future.result(timeout)
-
-
-@pytest.fixture
-def world(serial):
-    """The servers are equal after every test, and the standby is joined; no session is left."""
-    serial.reset(SETUP)
-    writes = serial.relay.status()["differences"]["writes"]
-    yield serial
-    serial.quiet()
-    serial.relay.assert_still_joined()
-    everything_same(serial.master, serial.standby)
-    assert serial.relay.status()["differences"]["writes"] == writes
-
-
-@pytest.fixture(params=("simple", "extended"))
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture
-def player(world, protocol):
-    """Makes sessions; none of them may have seen what one server would not show."""
-    made = []
-
-    def make() -> Player:
-        made.append(Player(world, len(made), protocol))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-    assert not [wrong for one in made for wrong in one.wrong]
 
 
 @pytest.fixture
@@ -87,23 +28,6 @@ def line(world):
             one.login(USER, application_name="load")
             return one
         yield make
-
-
-def others_write(world, timeout=SOON):
-    """Another session's writes, in autocommit and in a transaction, are done within `timeout`."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        session = Session(world.conninfo(), number=99)
-        try:
-            def write():
-                assert session.do("INSERT INTO elsewhere (who) VALUES ('other')", tag="INSERT 0 1").ok
-                assert session.block("INSERT INTO elsewhere (who) VALUES ('other, in a block')")
-            began = time.monotonic()
-            pool.submit(write).result(timeout)
-            assert not session.wrong
-            return time.monotonic() - began
-        finally:
-            session.cut()
-            session.close()
 
 
 # Anomalies at each level.

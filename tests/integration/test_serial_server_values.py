@@ -7,7 +7,7 @@ import struct
 import pytest
 from psycopg.pq import DiagnosticField
 
-from harness import FaultProxy, Relay, everything_same, holds, wait_until, wire
+from harness import FaultProxy, Relay, holds, wait_until, wire
 from harness.load import APPLICATION, USER, Session
 from harness.worlds import DISCIPLINE, World, refusal
 
@@ -61,18 +61,6 @@ class Player(Session):
 @pytest.fixture(params=("simple", "extended", "prepared"))
 def way(request):
     return request.param
-
-
-@pytest.fixture
-def world(serial):
-    """The servers are equal after every test, and the standby is joined; no session is left."""
-    serial.reset(SETUP)
-    writes = serial.relay.status()["differences"]["writes"]
-    yield serial
-    serial.quiet()
-    serial.relay.assert_still_joined()
-    everything_same(serial.master, serial.standby)
-    assert serial.relay.status()["differences"]["writes"] == writes
 
 
 @pytest.fixture

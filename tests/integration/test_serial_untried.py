@@ -3,10 +3,10 @@ import contextlib
 
 import pytest
 
-from harness import Mirror, everything_same, holds, wait_until
+from harness import Mirror, holds, wait_until
 from harness.load import Load
+from harness.players import SOON, Player, answer, others_write, waits
 from harness.worlds import of_mirror, refusal
-from test_serial_isolation import SOON, Player, answer, others_write, waits
 
 pytestmark = [pytest.mark.skipif(bool(refusal()), reason=refusal() or "-"), pytest.mark.timeout(90)]
 
@@ -18,32 +18,6 @@ ADD = "UPDATE kept SET v = v + 1 WHERE id = {}"
 ADD_BY_NAME = "UPDATE kept SET v = v + 10 WHERE k = 'row {}'"  # another claim to the same row
 # A savepoint's writes have a transaction number of their own.
 SUBTRANSACTIONS = "SELECT count(DISTINCT xmin::text) FROM kept WHERE id <= 3"
-
-
-@pytest.fixture
-def world(serial):
-    """The servers are equal after every test, and the standby is joined; no session is left."""
-    serial.reset(SETUP)
-    writes = serial.relay.status()["differences"]["writes"]
-    yield serial
-    serial.quiet()
-    serial.relay.assert_still_joined()
-    everything_same(serial.master, serial.standby)
-    assert serial.relay.status()["differences"]["writes"] == writes
-
-
-@pytest.fixture(params=("simple", "extended"))
-def player(world, request):
-    """Makes sessions; none of them may have seen what one server would not show."""
-    with contextlib.ExitStack() as stack:
-        made = []
-
-        def make() -> Player:
-            made.append(Player(world, len(made), request.param))
-            stack.callback(made[-1].close)
-            return made[-1]
-        yield make
-    assert not [wrong for one in made for wrong in one.wrong]
 
 
 @contextlib.contextmanager
