@@ -12,10 +12,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 from harness import Mirror, Pair, places, process  # noqa: E402
 from harness.players import kept_equal, players  # noqa: E402
-from harness.worlds import of_mirror, serial_mirror  # noqa: E402
+from harness.worlds import early_mirror, of_mirror, patient_mirror, serial_mirror  # noqa: E402
 
 SHOWN_LOG_LINES = 40
-WIDE = ("shared_pair", "shared_mirror", "shared_serial")  # fixtures whose programs outlive a test
+# Fixtures whose programs outlive a test.
+WIDE = ("shared_pair", "shared_mirror", "shared_serial", "shared_patient", "shared_early")
 OWN_CONNECTIONS = r"host=\[local\]|application_name=test$"  # the tests' looks at the servers
 
 
@@ -32,6 +33,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "mirror_flags(*flags): what the relay of own_mirror gets on its command line")
+    config.addinivalue_line("markers", "network: fault proxies between the hosts of patient_pair")
     config.addinivalue_line("markers", "slow: takes over ten seconds; left out by --quick")
     config.addinivalue_line("markers", "packages: needs root and a Debian mirror; only with --packages")
     config.addinivalue_line("markers", "windows: needs wine and the mingw build; only with --windows")
@@ -152,6 +154,20 @@ def shared_mirror():
 @pytest.fixture(scope="session")
 def shared_serial():
     shared = Shared(serial_mirror)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture(scope="session")
+def shared_patient():
+    shared = Shared(patient_mirror)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture(scope="session")
+def shared_early():
+    shared = Shared(early_mirror)
     yield shared
     shared.end()
 

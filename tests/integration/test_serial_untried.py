@@ -5,7 +5,7 @@ import pytest
 
 from harness import Mirror, holds, wait_until
 from harness.load import Load
-from harness.players import SOON, Player, answer, others_write, waits
+from harness.players import SOON, Player, answer, others_write, row_locked, waits
 from harness.worlds import of_mirror, refusal
 
 pytestmark = [pytest.mark.skipif(bool(refusal()), reason=refusal() or "-"), pytest.mark.timeout(90)]
@@ -18,15 +18,6 @@ ADD = "UPDATE kept SET v = v + 1 WHERE id = {}"
 ADD_BY_NAME = "UPDATE kept SET v = v + 10 WHERE k = 'row {}'"  # another claim to the same row
 # A savepoint's writes have a transaction number of their own.
 SUBTRANSACTIONS = "SELECT count(DISTINCT xmin::text) FROM kept WHERE id <= 3"
-
-
-@contextlib.contextmanager
-def row_locked(server, row):
-    """Somebody who works on this server alone holds a row there."""
-    with server.connect("app", autocommit=False) as connection:
-        connection.execute("SELECT FROM kept WHERE id = %s FOR UPDATE", (row,))
-        yield connection
-        connection.rollback()
 
 
 def three_writes(session):

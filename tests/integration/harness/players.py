@@ -23,8 +23,9 @@ class Player(Session):
         return self.thread.submit(self.do, sql, **judged)
 
     def close(self):
-        self.thread.shutdown(wait=False)
+        self.thread.shutdown(wait=False, cancel_futures=True)
         self.cut()
+        self.thread.shutdown()  # libpq's connection is one thread's at a time
         super().close()
 
 
@@ -52,6 +53,15 @@ def kept_equal(world, setup):
     world.relay.assert_still_joined()
     everything_same(world.master, world.standby)
     assert world.relay.status()["differences"]["writes"] == writes
+
+
+@contextlib.contextmanager
+def row_locked(server, row):
+    """Somebody who works on this server alone holds a row of `kept` there."""
+    with server.connect("app", autocommit=False) as connection:
+        connection.execute("SELECT FROM kept WHERE id = %s FOR UPDATE", (row,))
+        yield connection
+        connection.rollback()
 
 
 def waits(future, seconds=WAITS):

@@ -157,8 +157,22 @@ class Postgres(Program):
 
     def backends(self, where="true") -> int:
         """How many client backends there are besides the tests' own and the relay's service connections."""
-        return self.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND "
-                          f"application_name <> 'test' AND application_name NOT LIKE 'pgtandem%' AND ({where})")
+        return len(self.pids(where))
+
+    def pids(self, where="true") -> set:
+        """Their process ids."""
+        return {row[0] for row in self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND "
+                                           f"application_name <> 'test' AND application_name NOT LIKE 'pgtandem%' AND ({where})")}
+
+    @contextlib.contextmanager
+    def frozen_backend(self, pid):
+        """SIGSTOP to one backend: what it is sent waits until the end of this."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     @contextlib.contextmanager
     def locked(self, table, database="app"):

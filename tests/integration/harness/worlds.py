@@ -104,6 +104,16 @@ def serial_mirror() -> Mirror:
     return Mirror("--discipline", DISCIPLINE, direct=True)
 
 
+def patient_mirror() -> Mirror:
+    """The same with time for a standby that stands still, and that can be made a long way off."""
+    return Mirror("--discipline", DISCIPLINE, "--standby-timeout", "20s")
+
+
+def early_mirror() -> Mirror:
+    """The same, and it acknowledges what the master alone has."""
+    return Mirror("--discipline", DISCIPLINE, "--standby-timeout", "20s", "--ack", "master", direct=True)
+
+
 class Making:
     """A world that is made when it is first needed, and again when it was spoilt."""
 
