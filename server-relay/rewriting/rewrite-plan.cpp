@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server-relay/statements/sql-lexer.h"
+
 namespace pgtandem {
 namespace {
 
@@ -14,6 +16,23 @@ std::string quoted_constant(const std::optional<std::string>& value) {
   return out += '\'';
 }
 
+std::size_t size_of_digits(std::string_view text) {
+  return std::size_t(std::ranges::find_if_not(text, is_digit) - text.begin());
+}
+
+/// The beginning of `text` that equals `stretch` but for its numbers; it is taken away.
+std::optional<std::string_view> take_same_but_numbers(std::string_view& text, std::string_view stretch) {
+  const std::string_view whole = text;
+  while (!stretch.empty()) {
+    if (text.empty()) return std::nullopt;
+    const bool numbers = is_digit(stretch[0]) && is_digit(text[0]);
+    if (!numbers && stretch[0] != text[0]) return std::nullopt;
+    stretch.remove_prefix(numbers ? size_of_digits(stretch) : 1);
+    text.remove_prefix(numbers ? size_of_digits(text) : 1);
+  }
+  return whole.substr(0, whole.size() - text.size());
+}
+
 }  // namespace
 
 RewritePlan::RewritePlan(std::string_view text, const std::vector<Replacement>& replacements,
@@ -23,10 +42,11 @@ RewritePlan::RewritePlan(std::string_view text, const std::vector<Replacement>& 
       positions_known_(width != CharacterWidth::unknown || is_ascii(text)) {
   std::size_t at = 0;
   for (const Replacement& replacement : replacements) {
-    Piece piece{.kept = std::string(text.substr(at, replacement.span.begin - at)), .parts = {}};
+    Piece piece;
+    piece.kept = text.substr(at, replacement.span.begin - at);
     at = replacement.span.end;
-    piece.original_characters =
-        count_characters(text.substr(replacement.span.begin, at - replacement.span.begin), width);
+    piece.original = text.substr(replacement.span.begin, at - replacement.span.begin);
+    piece.original_characters = count_characters(piece.original, width);
     for (const ReplacementPart& part : replacement.parts) {
       piece.parts.push_back({part.text, std::nullopt});
       if (part.source) piece.parts.back().source = index_of(*part.source);
@@ -34,6 +54,18 @@ RewritePlan::RewritePlan(std::string_view text, const std::vector<Replacement>& 
     pieces_.push_back(std::move(piece));
   }
   if (!pieces_.empty()) rest_ = text.substr(at);
+}
+
+std::optional<RewritePlan> RewritePlan::with_numbers_of(std::string_view text) const {
+  RewritePlan plan = *this;
+  for (Piece& piece : plan.pieces_) {
+    const std::optional<std::string_view> kept = take_same_but_numbers(text, piece.kept);
+    if (!kept || !text.starts_with(piece.original)) return std::nullopt;
+    piece.kept = *kept;
+    text.remove_prefix(piece.original.size());
+  }
+  if (!plan.pieces_.empty()) plan.rest_ = text;
+  return plan;
 }
 
 std::size_t RewritePlan::index_of(const Source& source) {

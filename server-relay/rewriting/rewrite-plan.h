@@ -31,6 +31,11 @@ class RewritePlan {
   RewritePlan(std::string_view text, const std::vector<Replacement>& replacements, unsigned highest_parameter,
               CharacterWidth width);
 
+  /// The plan of a text with other whole numbers and nothing else changed (generalise_numbers()), if they do
+  /// not stand in what is replaced. Nothing where it cannot be told.
+  std::optional<RewritePlan> with_numbers_of(std::string_view text) const;
+  friend bool operator==(const RewritePlan&, const RewritePlan&) = default;
+
   /// The text stays as it is.
   bool empty() const { return pieces_.empty(); }
   /// To be evaluated on the master alone, in the session and transaction in which the text will run, once for
@@ -61,12 +66,15 @@ class RewritePlan {
   struct Part {
     std::string text;
     std::optional<std::size_t> source;  ///< behind it: index of the expression
+    friend bool operator==(const Part&, const Part&) = default;
   };
   /// A stretch of the text that stays, and what stands for the stretch behind it.
   struct Piece {
     std::string kept;
     std::vector<Part> parts;
+    std::string original;
     std::size_t original_characters = 0;
+    friend bool operator==(const Piece&, const Piece&) = default;
   };
 
   std::size_t index_of(const Source& source);

@@ -11,6 +11,7 @@
 #include "common/net/wakeup.h"
 #include "server-relay/gate/gates.h"
 #include "server-relay/replies/outcome.h"
+#include "server-relay/rewriting/rewrite-plan-cache.h"
 #include "server-relay/session/rewritten-statements.h"
 #include "server-relay/session/unit-planner.h"
 #include "server-relay/statements/database-statements.h"
@@ -19,10 +20,12 @@ namespace pgtandem {
 
 struct SerialState final : private UnitPlanner::Classifier {
   SerialState(asio::io_context& context, DatabaseOrder& order_of_database,
-              DatabaseStatements& statements_of_database, const TextDialect& dialect_of_session)
+              DatabaseStatements& statements_of_database, RewritePlanCache& plans_of_database,
+              const TextDialect& dialect_of_session)
       : event(context),
         order(order_of_database),
         statements(statements_of_database),
+        rewrite_plans(plans_of_database),
         dialect(dialect_of_session),
         planner(*this) {}
 
@@ -34,6 +37,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   Wakeup event;  ///< let in; both legs done; time to try again
   DatabaseOrder& order;
   DatabaseStatements& statements;
+  RewritePlanCache& rewrite_plans;
   const TextDialect& dialect;
   UnitPlanner planner;
 

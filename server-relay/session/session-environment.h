@@ -16,6 +16,7 @@
 #include "server-relay/oids/oid-map.h"
 #include "server-relay/relay/io-thread.h"
 #include "server-relay/replies/matcher.h"
+#include "server-relay/rewriting/rewrite-plan-cache.h"
 #include "server-relay/statements/database-statements.h"
 
 namespace pgtandem {
@@ -76,10 +77,17 @@ struct SessionEnvironment {
   /// Of the databases that a session of this thread has used.
   std::map<std::string, std::unique_ptr<DatabaseStatements>, std::less<>> statements = {};
 
+  std::map<std::string, std::unique_ptr<RewritePlanCache>, std::less<>> rewrite_plans = {};
+
   DatabaseStatements& statements_of(const std::string& database) {
     std::unique_ptr<DatabaseStatements>& entry = statements[database];
     if (entry == nullptr)
       entry = std::make_unique<DatabaseStatements>(services.statement_catalogue(database));
+    return *entry;
+  }
+  RewritePlanCache& rewrite_plans_of(const std::string& database) {
+    std::unique_ptr<RewritePlanCache>& entry = rewrite_plans[database];
+    if (entry == nullptr) entry = std::make_unique<RewritePlanCache>();
     return *entry;
   }
 };

@@ -6,7 +6,7 @@
 ///              dropped where they are read (take_prefix_reply)
 #include "common/base/crypto.h"
 #include "common/protocol/messages.h"
-#include "server-relay/rewriting/source-functions.h"
+#include "server-relay/rewriting/transaction-time.h"
 #include "server-relay/session/session.h"
 #include "server-relay/session/time-setting.h"
 
@@ -41,20 +41,23 @@ std::string with_zero(std::string_view text) {
 }
 
 /// Parse, Bind and Execute of a statement by its name; the portal has the same one ("Extended Query").
-void append_execution(std::string& out, std::string_view name, std::string_view sql) {
+/// Its rows come as text, or in the binary format: formats:int16, parameters:int16, result formats:int16.
+void append_execution(std::string& out, std::string_view name, std::string_view sql, bool binary) {
+  static const std::string as_text_form(6, '\0');
+  static const std::string as_binary_form{'\0', '\0', '\0', '\0', '\0', '\1', '\0', '\1'};
   out += build_message('P', with_zero(name) + with_zero(sql) + std::string(2, '\0'));
-  out += build_message('B', with_zero(name) + with_zero(name) + std::string(6, '\0'));
+  out += build_message('B', with_zero(name) + with_zero(name) + (binary ? as_binary_form : as_text_form));
   out += build_message('E', with_zero(name) + std::string(4, '\0'));
 }
 constexpr unsigned kRepliesToExecution = 3;  ///< ParseComplete, BindComplete, CommandComplete
 
 /// The same so that it disturbs no unnamed statement or portal of the frontend. What a failed one left behind
 /// is closed first.
-void append_apart(std::string& out, std::string_view sql) {
+void append_apart(std::string& out, std::string_view sql, bool binary = false) {
   static const std::string close =
       build_message('C', with_zero("Ppgtandem")) + build_message('C', with_zero("Spgtandem"));
   out += close;
-  append_execution(out, "pgtandem", sql);
+  append_execution(out, "pgtandem", sql, binary);
   out += close;
 }
 constexpr unsigned kRepliesApart = kRepliesToExecution + 4;  ///< and four CloseComplete
@@ -98,10 +101,11 @@ void Session::add_prefix(std::string_view master_sql, std::string_view standby_s
   SerialState::Prefix& prefix = serial_->prefix;
   const auto add = [extended](std::string& out, std::uint32_t& replies, std::string_view sql) {
     if (sql.empty()) return;
+    const bool binary = sql == kTransactionTimeSql;
     if (extended) {
-      append_apart(out, sql);
+      append_apart(out, sql, binary);
     } else {
-      append_execution(out, {}, sql);
+      append_execution(out, {}, sql, binary);
     }
     replies += extended ? kRepliesApart : kRepliesToExecution;
   };
@@ -126,7 +130,9 @@ bool Session::take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer
   if (piece.type == 'D') {  // the transaction's time: nothing else in front of a unit has rows
     if (&leg == &master_->out && piece.whole()) {
       keep_own_values(piece.body);
-      if (!serial_->own_values.empty()) serial_->transaction_time = serial_->own_values[0].value_or("");
+      if (!serial_->own_values.empty())
+        serial_->transaction_time =
+            transaction_time_text(as_bytes(serial_->own_values[0].value_or(""))).value_or("");
     }
     return true;
   }
@@ -199,8 +205,7 @@ void Session::forbid_parallel_plans(bool extended) {
 /// say.
 void Session::ask_for_time(bool extended) {
   SerialState& s = *serial_;
-  if (s.wants_time && s.transaction_time.empty())
-    add_prefix("SELECT " + transaction_time().expression, {}, extended);
+  if (s.wants_time && s.transaction_time.empty()) add_prefix(kTransactionTimeSql, {}, extended);
 }
 
 /// What the frontend's settings are, by a unit of the relay's own; outside of transactions.

@@ -106,7 +106,9 @@ std::shared_ptr<const RewritePlan> Session::plan_rewrite(std::string_view text, 
   request.classes = classes;
   request.catalogue = catalogue.get();
   request.passwords.encryption = s.password_encryption;
-  auto plan = std::make_shared<const RewritePlan>(rewrite_plan(request));
+  // A large object's number may be one that asks for another.
+  auto plan = std::make_shared<const RewritePlan>(
+      statement.large_objects ? rewrite_plan(request) : s.rewrite_plans.plan(request, catalogue));
   flag_write(text, statement, plan->not_rewritten());
   return plan->empty() ? nullptr : plan;
 }

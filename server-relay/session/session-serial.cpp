@@ -22,7 +22,8 @@ bool is_gated(StatementKind kind) {
 void Session::begin_serial() {
   if (!mirrored() || env_.settings.discipline_of(database_, user_) != Discipline::serial) return;
   serial_ = std::make_unique<SerialState>(context_, env_.services.gates().of(database_),
-                                          env_.statements_of(database_), dialect_);
+                                          env_.statements_of(database_), env_.rewrite_plans_of(database_),
+                                          dialect_);
   env_.services.gates().add_backends(id_, master_->key.pid, standby_->key.pid);
 }
 
