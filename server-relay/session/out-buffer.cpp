@@ -3,7 +3,34 @@
 namespace pgtandem {
 
 void OutBuffer::send(ByteSpan bytes, std::shared_ptr<void> owner) {
+  if (bytes.empty()) return;
+  if (kept_ == 0) return write(bytes, std::move(owner));
+  later_.append(as_text(bytes));
+  flush(std::move(owner));
+}
+
+void OutBuffer::send_later(ByteSpan bytes) {
   if (failed_ || bytes.empty()) return;
+  later_.append(as_text(bytes));
+  ++kept_;
+}
+
+void OutBuffer::flush(std::shared_ptr<void> owner) {
+  constexpr std::size_t kCapacity = 1024;  // that an idle session may keep
+  if (kept_ == 0) return;
+  kept_ = 0;
+  write(as_bytes(later_), std::move(owner));
+  if (later_.capacity() > kCapacity) later_ = std::string();
+  later_.clear();
+}
+
+void OutBuffer::forget_kept() {
+  kept_ = 0;
+  later_ = std::string();
+}
+
+void OutBuffer::write(ByteSpan bytes, std::shared_ptr<void> owner) {
+  if (failed_) return;
   if (pending() != 0) {
     rest_.append(as_text(bytes));
     return;

@@ -16,8 +16,18 @@ class OutBuffer {
 
   /// Sends or keeps `bytes`. `owner` keeps stream, event and this alive while a rest is being written.
   void send(ByteSpan bytes, std::shared_ptr<void> owner);
+  /// Keeps `bytes` until something else is sent, so that one write carries both; or until flush().
+  void send_later(ByteSpan bytes);
+  void flush(std::shared_ptr<void> owner);
+  /// What is kept is not wanted any more.
+  void forget_kept();
+  /// So many times send_later() was called since.
+  std::size_t kept() const { return kept_; }
   /// From now on everything is dropped.
-  void drop() { failed_ = true; }
+  void drop() {
+    failed_ = true;
+    kept_ = 0;
+  }
   std::size_t pending() const { return failed_ ? 0 : rest_.size() - written_; }
   /// The stream took nothing more: whatever is sent is dropped.
   bool failed() const { return failed_; }
@@ -25,11 +35,14 @@ class OutBuffer {
   std::uint64_t written() const { return total_written_; }
 
  private:
+  void write(ByteSpan bytes, std::shared_ptr<void> owner);
   void write_when_possible(std::shared_ptr<void> owner);
   void write_rest();
 
   Stream& stream_;
   Wakeup& progress_;
+  std::string later_;
+  std::size_t kept_ = 0;
   std::string rest_;
   std::size_t written_ = 0;
   std::uint64_t total_written_ = 0;

@@ -83,6 +83,8 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::uint64_t untried_rows = 0;  ///< in the master's tag of the last of them
   bool counts_untried = false;     ///< some of them are in the gate, and counted there
   bool sends_untried = false;      ///< the next unit is one of them
+  bool forgivable = false;         ///< of the next unit (Session::Unit)
+  bool lags = false;               ///< the next unit comes to the standby with the one behind it
   bool waits_in_server = false;    ///< and was found waiting there
   bool standby_must_fail =
       false;                ///< the master failed for reasons of its own: the standby's side has not yet

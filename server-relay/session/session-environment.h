@@ -78,6 +78,7 @@ struct SessionEnvironment {
   std::map<std::string, std::unique_ptr<DatabaseStatements>, std::less<>> statements = {};
 
   std::map<std::string, std::unique_ptr<RewritePlanCache>, std::less<>> rewrite_plans = {};
+  SteadyTime standby_heard{};  ///< when the standby last answered a session of this thread
 
   DatabaseStatements& statements_of(const std::string& database) {
     std::unique_ptr<DatabaseStatements>& entry = statements[database];

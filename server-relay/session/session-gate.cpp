@@ -108,6 +108,7 @@ void Session::wake_at(SteadyTime when) {
 
 /// Both legs have finished all that was sent.
 asio::awaitable<void> Session::settled() {
+  flush_laggards();
   while (!ended() && (!units_.empty() || serial_->aligning)) co_await serial_->event.wait();
 }
 

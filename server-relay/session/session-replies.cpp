@@ -30,6 +30,7 @@ asio::awaitable<void> Session::reply_loop() {
   while (counts() && !gone) {
     const bool congested = front_out_.pending() > kHeldLimit || held_.size() > kHeldLimit;
     if (congested || master_ahead() > env_.settings.compare_window) {
+      if (serial_ != nullptr) flush_laggards();
       co_await reply_event_.wait();
       continue;
     }
@@ -120,6 +121,7 @@ void Session::take_reply(MessagePiece& piece, PassingRun& run) {
     return run.send();
   }
   const Unit::Role role = of != nullptr ? of->role : Unit::Role::frontend;
+  const bool lags = of != nullptr && of->lags;
   if (outcome) note_master_outcome(*outcome);
   if (role != Unit::Role::frontend) {
     run.send();
@@ -138,8 +140,8 @@ void Session::take_reply(MessagePiece& piece, PassingRun& run) {
   if (instead) {
     run.send();
     const MessagePiece replaced = in_place_of(piece, *instead);
-    if (may_pass(replaced, outcome)) front_out_.send(replaced.wire, owner());
-  } else if (may_pass(piece, outcome)) {
+    if (may_pass(replaced, outcome, lags)) front_out_.send(replaced.wire, owner());
+  } else if (may_pass(piece, outcome, lags)) {
     run.add(piece.wire);
     if (outcome && outcome->kind == Outcome::Kind::ready) decided(outcome->status);
   } else {
@@ -220,10 +222,11 @@ void Session::note_master_outcome(const Outcome& outcome) {
   }
 }
 
-bool Session::may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome) {
+bool Session::may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome, bool lags) {
   const std::uint64_t number = outcome ? master_outcomes_ - 1 : master_outcomes_;
   // The rule sees every outcome, released or not: it follows the transaction's state by them.
-  const bool waits = outcome && rule_.must_wait(*outcome);
+  const bool ruled = outcome && rule_.must_wait(*outcome);
+  const bool waits = ruled && !(lags && may_tell_without_standby());
   const bool ready = outcome && outcome->kind == Outcome::Kind::ready;
   if (held_.has_open_message()) {
     held_.append(piece.wire);

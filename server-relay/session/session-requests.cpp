@@ -112,7 +112,10 @@ ByteSpan Session::take_requests(ByteSpan input) {
 void Session::begin_unit() {
   if (serial_ != nullptr) serial_->admitted = false;
   push_unit(Unit::Role::frontend);
-  if (serial_ != nullptr) units_.back().untried = std::exchange(serial_->sends_untried, false);
+  if (serial_ == nullptr) return;
+  units_.back().untried = std::exchange(serial_->sends_untried, false);
+  units_.back().lags = std::exchange(serial_->lags, false);
+  units_.back().forgivable = std::exchange(serial_->forgivable, false);
 }
 
 void Session::push_unit(Unit::Role role) {
@@ -157,6 +160,7 @@ void Session::send_to_standby(ByteSpan run) {
     defer(run);
     return;
   }
+  if (!units_.empty() && units_.back().lags) return keep_for_standby(run);
   if (standby_->out.pending() == 0) standby_progress_ = std::chrono::steady_clock::now();
   standby_->out.send(run, owner());
 }
@@ -196,10 +200,11 @@ void Session::on_frontend_gone(bool orderly) {
 void Session::drain(EndReason reason) {
   const bool between = tracker_.phase() == RequestTracker::Phase::between;
   const bool whole = between || tracker_.phase() == RequestTracker::Phase::sent;
-  if (units_.empty() || !whole || (between && status_ != 'I')) {
+  if (is_settled() || !whole || (between && status_ != 'I')) {
     end(reason, {}, {});
     return;
   }
+  if (serial_ != nullptr) flush_laggards();
   drain_reason_ = reason;
   phase_ = Phase::draining;
   front_.close();

@@ -140,7 +140,7 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
 
 asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
-  if (status_ == 'E' && s.untried != 0) co_await settled();
+  if (status_ == 'E' && !units_.empty()) co_await settled();
   if (s.forgiving) co_await settled();
   if (ended()) co_return;
   const bool may_ask =
@@ -164,7 +164,7 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   prepare_plain(plan);
   if (untried) {
     ask_for_time(plan.extended);
-    s.sends_untried = s.admitted = true;
+    s.sends_untried = s.forgivable = s.admitted = true;
     co_return;
   }
   s.calls_code = plan.statement.calls_code;
@@ -173,6 +173,10 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   if (way == Way::plain) {
     const bool reads = mirrored() && !s.reading;
     if (reads) co_await enter_read();
+    if (ended()) co_return;
+    s.lags = may_lag(plan);
+    s.forgivable =
+        plan.statement.kind == StatementKind::read || plan.statement.kind == StatementKind::session;
   } else {
     co_await settled();
     const bool commits = plan.statement.kind == StatementKind::commit ||
@@ -331,6 +335,10 @@ void Session::on_client_unit(char status, bool failed) {
     // A server frees row locks at the error (design page 2, rule 7).
     s.failed_in_block = !s.row_keys.empty() || s.wrote;
     if (s.failed_in_block && units_.empty()) freed_locks();
+  }
+  if (s.reading && only_laggards_left()) {
+    s.reading = false;
+    s.order.gate.leave_read();
   }
 }
 

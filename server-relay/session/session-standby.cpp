@@ -47,7 +47,7 @@ asio::awaitable<void> Session::standby_loop() {
     ThreadCounters::add(env_.thread.counters().standby_bytes, got.bytes);
     const ByteSpan rest = take_standby_replies(ByteSpan(scratch).first(kept + got.bytes));
     leg.kept.assign(as_text(rest));
-    if (got.bytes != 0) standby_progress_ = std::chrono::steady_clock::now();
+    if (got.bytes != 0) env_.standby_heard = standby_progress_ = std::chrono::steady_clock::now();
     if (ended() || standby_state_ != StandbyState::live) co_return;
     if (leg.splitter.broken()) standby_lost("the standby's server broke the protocol");
     if (failed || got.ended) {
@@ -109,7 +109,7 @@ void Session::finish_matched_units() {
     const SteadyTime now = std::chrono::steady_clock::now();
     if (unit.wrote) counters.last_write_end.store(nanoseconds(now), std::memory_order_relaxed);
     counters.open_writes.fetch_sub(1, std::memory_order_relaxed);
-    count_standby_wait(counters, now - unit.master_done);
+    if (!unit.lags) count_standby_wait(counters, now - unit.master_done);
     // A unit that did not wait for the standby may be held back by how far that lags.
     if (units_.size() >= kMaxLaggingUnits) request_event_.notify();
     const bool untried = unit.untried;
@@ -117,6 +117,7 @@ void Session::finish_matched_units() {
     ++first_unit_;
     if (untried && --serial_->untried == 0) end_untried();
     if (serial_ != nullptr && units_.empty()) on_units_settled();
+    if (serial_ != nullptr && standby_is_near()) serial_->event.notify();
   }
 }
 
@@ -276,7 +277,8 @@ void Session::check_standby_clock(SteadyTime now) {
     standby_written_seen_ = standby_->out.written();
     standby_progress_ = now;
   }
-  const std::uint64_t lag = master_units_ - std::min(master_units_, matcher_.units(Leg::standby));
+  const std::uint64_t got = matcher_.units(Leg::standby) + standby_->out.kept();
+  const std::uint64_t lag = master_units_ - std::min(master_units_, got);
   auto& lag_units = env_.thread.counters().lag_units;
   lag_units.store(std::max(lag_units.load(std::memory_order_relaxed), lag), std::memory_order_relaxed);
   if (lag != 0 && !units_.empty()) {

@@ -49,6 +49,7 @@ void Session::begin_succession() {
   cut_off_ = master_reader_.unfinished();
   if (cut_off_ && cut_off_->type != 'D' && cut_off_->type != 'd')
     return end_unsucceeded("the master's server was lost inside a message to the client");
+  if (s != nullptr) flush_laggards();
   succeeding_ = true;
   master_gone_ = false;
   farewell_.clear();

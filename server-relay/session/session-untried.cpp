@@ -53,7 +53,7 @@ asio::awaitable<bool> Session::admit_untried(const UnitPlan& plan) {
       continue;
     }
     // It leaves the gate when both servers have done it, and the standby must not come to it much later.
-    co_await settled();
+    co_await nearly_settled();
     if (ended() || cancelled_) co_return false;
     if (s.inside == Inside::outside) co_await enter_gate(GateMode::local, false);
     if (ended() || s.inside != Inside::local) co_return false;
@@ -112,8 +112,10 @@ void Session::end_untold() {
 /// It takes long: perhaps somebody is in its way nevertheless.
 void Session::check_untried(SteadyTime now) {
   SerialState& s = *serial_;
-  const bool is_late = s.untried != 0 && !units_.empty() && now - units_.front().began >= kSoon;
-  if (!is_late || s.waits_in_server) return;
+  if (s.untried == 0 || s.waits_in_server) return;
+  std::size_t first = 0;  // in front of it there may be what the standby does with it
+  while (first < units_.size() && !units_[first].untried) ++first;
+  if (first == units_.size() || now - units_[first].began < kSoon) return;
   s.waits_in_server = true;
   spawn(&Session::watch_untried);
 }
@@ -126,7 +128,7 @@ asio::awaitable<void> Session::watch_untried() {
   const SteadyTime began = std::chrono::steady_clock::now();
   asio::steady_timer timer(context_);
   const auto goes_on = [&] { return !ended() && s.waits_in_server && !units_.empty(); };
-  const auto master_is_at_it = [&] { return goes_on() && master_units_ == first_unit_; };
+  const auto master_is_at_it = [&] { return goes_on() && !master_is_between_units(); };
   while (goes_on()) {
     if (!master_is_at_it() && s.untried_rows != 0) {
       let_untried_be();
@@ -151,15 +153,22 @@ asio::awaitable<void> Session::watch_untried() {
   }
 }
 
+/// The frontend's latest unit is.
+bool Session::is_forgivable() const {
+  std::size_t i = units_.size();
+  while (i > 0 && units_[i - 1].role != Unit::Role::frontend) --i;
+  return i > 0 && units_[i - 1].forgivable;
+}
+
 /// What the master gave up, the standby may have done, or refused for another reason: nothing is missed, but
 /// its transaction has to fail, too.
 void Session::forgive_untried() {
   SerialState& s = *serial_;
-  if (s.untried == 0 || matcher_.pending_mismatch() == nullptr || !s.master.failed()) return;
+  if (matcher_.pending_mismatch() == nullptr || !s.master.failed() || !is_forgivable()) return;
   const bool own_reasons = s.master.has_own_reasons() || (s.standby.failed() && s.standby.has_own_reasons());
   if (!own_reasons) return;
   drop_mismatches();
-  s.standby_must_fail = s.standby_must_fail || !s.standby.failed();
+  s.standby_must_fail = s.standby_must_fail || (status_ != 'I' && !s.standby.failed());
 }
 
 /// Both have finished it: both transactions fail now.

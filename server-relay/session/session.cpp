@@ -87,6 +87,7 @@ void Session::end(EndReason reason, const std::string& detail, const std::string
 void Session::close_legs() {
   if (tracker_.phase() == RequestTracker::Phase::between) {
     if (master_->stream.is_open()) master_->out.send(as_bytes(kTerminate), owner());
+    standby_->out.forget_kept();
     if (standby_->stream.is_open() && standby_state_ == StandbyState::live)
       standby_->out.send(as_bytes(kTerminate), owner());
   }
@@ -117,7 +118,9 @@ void Session::wake_all() {
 
 /// Nothing is under way on either leg that the other one may not have.
 bool Session::is_settled() const {
-  return phase_ != Phase::streaming || (tracker_.phase() == RequestTracker::Phase::between && units_.empty());
+  if (phase_ != Phase::streaming) return true;
+  const bool between = tracker_.phase() == RequestTracker::Phase::between;
+  return between && (units_.empty() || (serial_ != nullptr && only_laggards_left()));
 }
 
 void Session::end_if_idle() {
@@ -162,7 +165,10 @@ void Session::on_tick(SteadyTime now) {
   if (phase_ == Phase::streaming || phase_ == Phase::draining) check_standby_clock(now);
   if (master_gone_) reply_event_.notify();  // which waits no longer than it may
   const bool serves = phase_ == Phase::streaming || phase_ == Phase::draining;
-  if (serves && serial_ != nullptr) check_untried(now);
+  if (serves && serial_ != nullptr) {
+    flush_laggards();
+    check_untried(now);
+  }
   if (phase_ == Phase::streaming && serial_ != nullptr) {
     check_slow_write(now);
     check_client_stall(now);

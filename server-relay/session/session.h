@@ -12,6 +12,8 @@
 ///   session-gate.cpp      in front of the gate, inside of it, and out again
 ///   session-alone.cpp     and units that the master runs first, with nobody beside them
 ///   session-attempt.cpp   and writes that are tried again where they met a lock
+///   session-untried.cpp   writes that need no such try
+///   session-lag.cpp       what the standby gets together with the unit behind it
 ///   session-commit.cpp    how those end: checks before a COMMIT, the relay's own COMMIT, what is delivered
 ///   session-own-units.cpp statements of the relay's own in the legs
 ///   session-rewrite.cpp   what depends on the server is computed once
@@ -77,8 +79,10 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
     };
     Role role = Role::frontend;
     SerialState::PrefixReplies prefix;
-    bool deferred = false;  ///< the standby began when the master had finished
-    bool untried = false;   ///< counts in SerialState::untried
+    bool deferred = false;    ///< the standby began when the master had finished
+    bool untried = false;     ///< counts in SerialState::untried
+    bool forgivable = false;  ///< commits nothing: what one server gives up of it, the other one may, too
+    bool lags = false;        ///< the standby gets it together with the next one (session-lag.cpp)
     SteadyTime began{};
     SteadyTime master_done{};
     std::uint64_t master_bytes = 0;
@@ -263,9 +267,20 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void end_untold();
   void check_untried(SteadyTime now);
   asio::awaitable<void> watch_untried();
+  bool is_forgivable() const;
   void forgive_untried();
   void fail_standby_too();
   void let_untried_be();
+
+  // session-lag.cpp
+  bool may_lag(const UnitPlan& plan) const;
+  bool only_laggards_left() const;
+  bool standby_is_near() const;
+  asio::awaitable<void> nearly_settled();
+  void keep_for_standby(ByteSpan run);
+  bool standby_was_heard() const;
+  bool may_tell_without_standby();
+  void flush_laggards();
 
   // session-commit.cpp
   asio::awaitable<void> give_up_attempt(const std::string& error, bool own_block, bool extended);
@@ -287,7 +302,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void take_reply(MessagePiece& piece, PassingRun& run);
   static MessagePiece in_place_of(const MessagePiece& piece, std::string_view message);
   /// Holds the piece, or says that it may go at once.
-  bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome);
+  bool may_pass(const MessagePiece& piece, const std::optional<Outcome>& outcome, bool lags);
   void limit_draining(std::ptrdiff_t bytes);
   void note_master_outcome(const Outcome& outcome);
   bool may_release(std::uint64_t outcome);

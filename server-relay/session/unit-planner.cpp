@@ -152,6 +152,13 @@ UnitStatement continued(UnitStatement statement) {
   return statement;
 }
 
+/// Execute: portal most_rows:int32 ("Message Formats").
+bool limits_rows(ByteSpan execute_body) {
+  ByteReader reader(execute_body);
+  (void)reader.take(std::min(execute_body.size(), up_to_zero(as_text(execute_body)).size() + 1));
+  return reader.u32() != 0 || reader.failed();
+}
+
 UnitStatement harmless_unit() {
   UnitStatement statement;
   statement.kind = StatementKind::session;
@@ -224,6 +231,7 @@ void UnitPlanner::add(const MessagePiece& piece, UnitPlan& plan) {
     one.kind = StatementKind::opaque;
   } else if (piece.type == 'E') {
     one = executed_in_unit(piece.body);
+    plan.in_parts = plan.in_parts || limits_rows(piece.body);
   } else {
     note(piece.type, piece.body);
     if (piece.type == 'P' && !piece.body.empty() && char(piece.body[0]) != 0)

@@ -56,6 +56,7 @@ struct UnitPlan {
   std::size_t size = 0;
   bool extended = false;
   std::size_t executes = 0;
+  bool in_parts = false;              ///< an Execute asks for so many rows at most
   std::vector<std::string> prepares;  ///< names that its Parse messages give
   UnitStatement statement;            ///< the one it runs; of several, what holds for all of them together
 };
