@@ -289,6 +289,21 @@ def test_both_fail_what_one_of_them_fails_for_a_reason_of_its_own(world, player,
 
 # Cancels.
 
+def test_a_cancel_of_a_read_leaves_the_standbys_earlier_write_alone(world, player):
+    """The master has given up the read; the standby, which is still at the write before it, does that."""
+    late = player()
+    late.begin()
+    with row_locked(world.standby, 2):
+        assert late.do(ADD.format(2), tag="UPDATE 1").ok
+        with world.master.locked("heap"):
+            read = late.go("SELECT count(*) FROM heap")
+            waits(read)
+            late.pgconn.get_cancel().cancel()
+            assert answer(read).sqlstate == "57014"
+        assert world.standby.backends("wait_event_type = 'Lock'") == 1
+    late.rollback()
+
+
 def test_a_cancel_of_a_write_that_stands_behind_the_standbys_earlier_one(world, player):
     """It was not sent yet: it fails on both, and nothing else does."""
     late = player()
@@ -302,6 +317,21 @@ def test_a_cancel_of_a_write_that_stands_behind_the_standbys_earlier_one(world, 
         assert world.standby.backends("wait_event_type = 'Lock'") == 1
     assert answer(second).sqlstate == "57014"
     late.rollback()
+
+
+@pytest.mark.parametrize("behind_a_write", (False, True), ids=("at once", "behind a write"))
+def test_a_cancel_of_a_read_that_the_standby_has_done(world, player, behind_a_write):
+    """The transaction is failed on the master by the cancel: so it is on the standby, which has answered the read."""
+    reader = player()
+    reader.begin()
+    if behind_a_write:
+        assert reader.do(ADD.format(2), tag="UPDATE 1").ok
+    with world.master.locked("heap"):
+        read = reader.go("SELECT count(*) FROM heap")
+        waits(read)
+        reader.pgconn.get_cancel().cancel()
+        assert answer(read).sqlstate == "57014"
+    reader.rollback()
 
 
 # The master is lost.
@@ -394,8 +424,9 @@ def test_what_was_to_be_asked_of_the_lost_master_is_asked_of_nobody(patient_pair
         line = Line(stack, patient_pair, protocol, "the time")
         log = patient_pair.a.relay.log_size()
         with patient_pair.b.postgres.frozen_backend(line.pids["b"]):
-            line.send("SELECT v FROM kept WHERE id = 2")
-            line.answered("SELECT 1", [["100"]])
+            for _ in range(3):  # behind fewer reads it would not wait for the other server
+                line.send("SELECT v FROM kept WHERE id = 2")
+                line.answered("SELECT 1", [["100"]])
             line.send(ADD.format(1))
             patient_pair.b.proxies["control"].cut()
             patient_pair.a.postgres.kill()
