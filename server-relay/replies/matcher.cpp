@@ -72,7 +72,9 @@ void Matcher::compare_front() {
     }
     rows_differed_ = false;
   }
-  if (master_ready && !unit_reads_.empty()) unit_reads_.pop_front();
+  if (!master_ready) return;
+  ++unit_;
+  if (!unit_reads_.empty()) unit_reads_.pop_front();
 }
 
 /// One leg is ready, the other one has more to say in this unit: each outcome of that surplus stands alone.
@@ -103,7 +105,7 @@ MismatchKind Matcher::kind_of(const Outcome& master, const Outcome& standby) con
 
 void Matcher::report(MismatchKind kind, std::string what, const Outcome* master, const Outcome* standby) {
   mismatches_.push_back({kind, std::move(what), master != nullptr ? master->describe() : "nothing",
-                         standby != nullptr ? standby->describe() : "nothing"});
+                         standby != nullptr ? standby->describe() : "nothing", unit_});
 }
 
 }  // namespace pgtandem

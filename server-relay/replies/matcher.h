@@ -30,6 +30,7 @@ struct Mismatch {
   std::string what;     ///< one sentence
   std::string master;   ///< reply in short
   std::string standby;  ///< reply in short
+  std::uint64_t unit = 0;  ///< its number, as units() counts them
 };
 
 class Matcher {
@@ -68,6 +69,7 @@ class Matcher {
   Side master_;
   Side standby_;
   std::uint64_t matched_ = 0;
+  std::uint64_t unit_ = 0;      ///< the one that is being compared
   bool rows_differed_ = false;  ///< of a suspended portal: counts if its command turns out to have written
   Ring<char> unit_reads_;       ///< of the units that are not matched yet, oldest first
   Ring<Mismatch> mismatches_;

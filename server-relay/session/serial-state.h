@@ -138,6 +138,7 @@ struct SerialState final : private UnitPlanner::Classifier {
     }
   };
   Reply master, standby;
+  std::uint64_t unit = 0;  ///< the frontend's last one, which both are about
   /// Since when the standby alone meets locks in what is tried, if it does.
   std::optional<std::chrono::steady_clock::time_point> standby_behind_locks;
   bool judging = false;  ///< differences wait until the attempt is judged as a whole
@@ -199,7 +200,8 @@ struct SerialState final : private UnitPlanner::Classifier {
     to_standby += prefix.to_standby;
     prefix.clear();
   }
-  void begin_unit() {
+  void begin_unit(std::uint64_t number) {
+    unit = number;
     master = standby = {};
     committed_inside = completed_inside = forgiving = standby_cancelled = false;
   }

@@ -125,7 +125,7 @@ void Session::on_units_settled() {
     return;
   }
   if (s.failed_in_block) freed_locks();
-  if (s.reading) {
+  if (s.reading && !s.admitting && !s.admitted) {  // or it has only just been let in
     s.reading = false;
     s.order.gate.leave_read();
   }

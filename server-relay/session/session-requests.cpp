@@ -120,7 +120,7 @@ void Session::begin_unit() {
 
 void Session::push_unit(Unit::Role role) {
   const bool own = role == Unit::Role::own;
-  if (serial_ != nullptr && !own) serial_->begin_unit();
+  if (serial_ != nullptr && !own) serial_->begin_unit(first_unit_ + units_.size());
   if (mirrored()) {
     if (!units_.empty() && !own) units_.back().statement = tracker_.statement();
     matcher_.start_unit(!own && tracker_.statement_reads());

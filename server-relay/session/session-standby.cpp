@@ -74,7 +74,7 @@ ByteSpan Session::take_standby_replies(ByteSpan input) {
       Unit& current = units_[std::size_t(unit - first_unit_)];
       current.standby_bytes += piece->wire.size();
       if (outcome) note_standby_outcome(current, *outcome);
-      if (outcome && serial_ != nullptr) serial_->standby.note(*outcome);
+      if (outcome && serial_ != nullptr && unit >= serial_->unit) serial_->standby.note(*outcome);
     }
     if (!outcome) continue;
     if (outcome->fatal) {
@@ -126,12 +126,13 @@ void Session::handle_mismatches() {
   const bool both_refused = serial_ != nullptr && serial_->standby_cancelled && serial_->master.failed() &&
                             serial_->standby.sqlstate == "57014";
   if (serial_ != nullptr && (serial_->forgiving || both_refused)) drop_mismatches();
-  if (serial_ != nullptr) forgive_untried();
   if (serial_ == nullptr || !serial_->judging) judge_mismatches();
 }
 
 void Session::judge_mismatches() {
-  while (matcher_.pending_mismatch() != nullptr && !must_defer(*matcher_.pending_mismatch())) {
+  while (true) {
+    if (serial_ != nullptr) forgive_what_commits_nothing();
+    if (matcher_.pending_mismatch() == nullptr || must_defer(*matcher_.pending_mismatch())) return;
     std::optional<Mismatch> mismatch = matcher_.next_mismatch();
     if (ended() || standby_state_ != StandbyState::live) return;
     handle_mismatch(*mismatch);

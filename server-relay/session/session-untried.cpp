@@ -153,18 +153,15 @@ asio::awaitable<void> Session::watch_untried() {
   }
 }
 
-/// The frontend's latest unit is.
-bool Session::is_forgivable() const {
-  std::size_t i = units_.size();
-  while (i > 0 && units_[i - 1].role != Unit::Role::frontend) --i;
-  return i > 0 && units_[i - 1].forgivable;
-}
-
 /// What the master gave up, the standby may have done, or refused for another reason: nothing is missed, but
-/// its transaction has to fail, too.
-void Session::forgive_untried() {
+/// its transaction has to fail, too. Of an earlier unit, which the standby had still to do, differences count
+/// as ever.
+void Session::forgive_what_commits_nothing() {
   SerialState& s = *serial_;
-  if (matcher_.pending_mismatch() == nullptr || !s.master.failed() || !is_forgivable()) return;
+  const Mismatch* const mismatch = matcher_.pending_mismatch();
+  if (mismatch == nullptr || !s.master.failed() || mismatch->unit != s.unit || s.unit < first_unit_ ||
+      s.unit >= first_unit_ + units_.size() || !units_[std::size_t(s.unit - first_unit_)].forgivable)
+    return;
   const bool own_reasons = s.master.has_own_reasons() || (s.standby.failed() && s.standby.has_own_reasons());
   if (!own_reasons) return;
   drop_mismatches();

@@ -267,8 +267,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void end_untold();
   void check_untried(SteadyTime now);
   asio::awaitable<void> watch_untried();
-  bool is_forgivable() const;
-  void forgive_untried();
+  void forgive_what_commits_nothing();
   void fail_standby_too();
   void let_untried_be();
 

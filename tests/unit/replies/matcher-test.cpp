@@ -125,3 +125,20 @@ TEST_CASE("a lagging standby leaves the master's outcomes waiting and is compare
     CHECK(matcher.next_mismatch().has_value() == (unit == 70));
   }
 }
+
+TEST_CASE("a difference tells which unit it is of, however far the standby lags") {
+  Matcher matcher;
+  const std::vector<Outcome> first{complete("SELECT 1", 1, 11), ready('T')};
+  const std::vector<Outcome> other{complete("SELECT 1", 1, 12), ready('T')};
+  const std::vector<Outcome> cancelled{failed("57014"), ready('E')};
+  for (const std::vector<Outcome>& unit : {first, first, cancelled}) {
+    matcher.start_unit(true);
+    for (const Outcome& o : unit) matcher.push(Leg::master, o);
+  }
+  for (const std::vector<Outcome>& unit : {first, other, first}) {
+    for (const Outcome& o : unit) matcher.push(Leg::standby, o);
+  }
+  std::vector<std::uint64_t> units;
+  while (const auto mismatch = matcher.next_mismatch()) units.push_back(mismatch->unit);
+  CHECK(units == std::vector<std::uint64_t>{1, 2, 2});
+}
