@@ -79,6 +79,12 @@ def with_leg(make, server):
     return session, leg
 
 
+def at_rest(server, pid, query=""):
+    """The backend has answered all that it was sent, this last."""
+    wait_until(lambda: server.pids(f"pid = {pid} AND state <> 'active' AND wait_event = 'ClientRead' AND query LIKE '{query}%'"),
+               SOON, f"{server.name} to be done")
+
+
 # A standby that is late.
 
 @contextlib.contextmanager
@@ -136,6 +142,7 @@ def test_a_transaction_is_over_when_both_servers_have_ended_it(early, protocol, 
         for sql in before:
             assert maker.do(sql, protocol="simple").ok
         writer.begin()
+        at_rest(early.standby, leg, before[-1][:6])
         with early.standby.frozen_backend(leg):
             assert answer(maker.go(last)).ok
             second = writer.go(ADD.format(11), tag="UPDATE 1")
@@ -151,6 +158,7 @@ def test_what_found_no_row_has_found_none_on_both(world, player):
     late, leg = with_leg(player, world.standby)
     maker = player()
     late.begin()
+    at_rest(world.standby, leg, "BEGIN")
     with world.standby.frozen_backend(leg):
         assert answer(late.go(ADD.format(11), tag="UPDATE 0")).ok
         made = maker.go(NEW_ROW, tag="INSERT 0 1")
@@ -164,6 +172,7 @@ def test_one_write_after_the_other_leaves_none_behind(world, player):
     late, leg = with_leg(player, world.standby)
     maker = player()
     late.begin()
+    at_rest(world.standby, leg, "BEGIN")
     with world.standby.frozen_backend(leg):
         assert answer(late.go(ADD.format(11), tag="UPDATE 0")).ok
         second = late.go(ADD.format(1), tag="UPDATE 1")
@@ -179,6 +188,7 @@ def test_rows_are_taken_in_one_order_by_both(world, player):
     late, leg = with_leg(player, world.standby)
     other = player()
     late.begin(), other.begin()
+    at_rest(world.standby, leg, "BEGIN")
     with world.standby.frozen_backend(leg):
         assert answer(late.go(DOUBLE.format(2), tag="UPDATE 1")).ok
         second = late.go(DOUBLE.format(1), tag="UPDATE 1")
@@ -354,6 +364,7 @@ class Line:
         self.run("BEGIN")
         if prefix == "time limits":  # given back to the client
             self.run("INSERT INTO elsewhere (who) VALUES ('tried')")
+        at_rest(pair.b.postgres, self.pids["b"])
 
     def send(self, sql):
         self.wire.send(wire.query(sql) if self.protocol == "simple" else wire.extended(sql) + wire.SYNC)
@@ -379,10 +390,6 @@ class Line:
         assert pair.b.postgres.value("SELECT string_agg(v::text, ' ' ORDER BY id) FROM kept WHERE id <= 3") == rows
 
 
-def done_on(server, pid, what):
-    wait_until(lambda: server.pids(f"pid = {pid} AND state = 'idle in transaction' AND query LIKE '{what}%'"), SOON, f"{what} to be done")
-
-
 PREFIXES = ("the time", "time limits")
 
 
@@ -396,7 +403,7 @@ def test_what_the_lost_master_did_not_answer_is_answered_whole(patient_pair, pro
         line = Line(stack, patient_pair, protocol, prefix)
         with patient_pair.a.postgres.frozen_backend(line.pids["a"]):
             line.send(sql)
-            done_on(patient_pair.b.postgres, line.pids["b"], sql[:6])
+            at_rest(patient_pair.b.postgres, line.pids["b"], sql[:6])
             patient_pair.a.postgres.kill()
         line.answered(*answer_to_it)
         line.goes_on(patient_pair, f"{101 if sql.startswith('UPDATE') else 100} 100 101")
@@ -431,7 +438,7 @@ def test_what_was_to_be_asked_of_the_lost_master_is_asked_of_nobody(patient_pair
             patient_pair.b.proxies["control"].cut()
             patient_pair.a.postgres.kill()
             wait_until(lambda: patient_pair.a.relay.log_contains("role-draining", log), SOON, "the loss to be seen")
-        done_on(patient_pair.b.postgres, line.pids["b"], "SELECT v")
+        at_rest(patient_pair.b.postgres, line.pids["b"], "SELECT v")
         patient_pair.b.proxies["control"].heal()
         line.answered("UPDATE 1")
         line.goes_on(patient_pair, "101 100 101")
