@@ -67,10 +67,11 @@ struct SerialState final : private UnitPlanner::Classifier {
   std::uint32_t youngest_savepoints = 0;  ///< so many of the youngest are the relay's
   std::uint32_t open_savepoints = 0;      ///< of the relay's in the transaction
   Timeouts timeouts = Timeouts::of_client;
-  bool strict = false;          ///< its snapshot outlives a statement (REPEATABLE READ and above)
-  bool serializable = false;    ///< and the master judges it
-  std::string held_locks;       ///< session advisory locks before the attempt under way
-  bool soften_standby = false;  ///< the standby's side of it has still to be told
+  bool standby_unlimited = false;  ///< there the client's time limits do not hold in the open transaction
+  bool strict = false;             ///< its snapshot outlives a statement (REPEATABLE READ and above)
+  bool serializable = false;       ///< and the master judges it
+  std::string held_locks;          ///< session advisory locks before the attempt under way
+  bool soften_standby = false;     ///< the standby's side of it has still to be told
   bool catalogue_changed = false;
   bool catalogue_awaited = false;       ///< once, at the session's first unit
   bool failed_in_block = false;         ///< and those who wait for its locks have not been told yet

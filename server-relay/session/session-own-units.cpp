@@ -86,7 +86,7 @@ void Session::own_unit_text(std::string_view sql, bool extended) {
 
 void Session::flush_own() {
   SerialState& s = *serial_;
-  if (s.to_master.empty()) return;
+  if (s.to_master.empty() && s.to_standby.empty()) return;
   master_->out.send(as_bytes(s.to_master), owner());
   send_to_standby(as_bytes(s.to_standby));
   s.to_master.clear();
@@ -141,15 +141,35 @@ bool Session::take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer
   return counts;
 }
 
-void Session::restore_timeouts(bool extended) {
+/// The client's limits run on the master's clock alone (design page 2, rule 4), save in a unit that may show
+/// them.
+void Session::restore_timeouts(const UnitPlan& plan) {
   SerialState& s = *serial_;
-  add_prefix("SET LOCAL lock_timeout = " + quoted(s.lock_timeout), extended);
-  if (s.statement_timeout != "0")
-    add_prefix("SET LOCAL statement_timeout = " + quoted(s.statement_timeout), extended);
+  limit_as_client(plan.statement.names_settings, true, plan.extended);
   if (s.parallel_off)
-    add_prefix("SET LOCAL max_parallel_workers_per_gather = " + quoted(s.parallel_workers), extended);
+    add_prefix("SET LOCAL max_parallel_workers_per_gather = " + quoted(s.parallel_workers), plan.extended);
   s.parallel_off = false;
   s.timeouts = SerialState::Timeouts::of_client;
+}
+
+/// The same where the master has them already.
+void Session::lift_limits_of_standby(const UnitPlan& plan) {
+  const SerialState& s = *serial_;
+  const bool has_some = s.lock_timeout != "0" || s.statement_timeout != "0";
+  const bool shown = plan.statement.names_settings;
+  if (!mirrored() || !s.settings_known || !has_some || s.standby_unlimited != shown) return;
+  limit_as_client(shown, false, plan.extended);
+}
+
+void Session::limit_as_client(bool on_standby, bool on_master, bool extended) {
+  SerialState& s = *serial_;
+  const auto limit = [&](std::string_view name, const std::string& value) {
+    const std::string set = "SET LOCAL " + std::string(name) + " = ";
+    add_prefix(on_master ? set + quoted(value) : "", set + (on_standby ? quoted(value) : "0"), extended);
+  };
+  limit("lock_timeout", s.lock_timeout);
+  if (s.statement_timeout != "0") limit("statement_timeout", s.statement_timeout);
+  s.standby_unlimited = !on_standby;
 }
 
 /// What random() gives inside of triggers and functions is equal as long as every call runs on both servers:

@@ -137,7 +137,8 @@ void Session::push_unit(Unit::Role role) {
 
 void Session::send_to_legs(ByteSpan run) {
   if (run.empty()) return;
-  if (serial_ != nullptr && !serial_->to_master.empty()) {  // behind its prefix, in one write
+  const bool has_prefix = serial_ != nullptr && (!serial_->to_master.empty() || !serial_->to_standby.empty());
+  if (has_prefix) {  // behind its prefix, in one write
     const std::string_view mapped = oids_.active() ? std::string_view(for_standby_) : as_text(run);
     serial_->to_master.append(guest_ ? mapped : as_text(run));
     serial_->to_standby.append(mapped);

@@ -234,6 +234,7 @@ void Session::note_plan(const UnitPlan& plan) {
     // The relay's savepoint is always the youngest: any that the frontend names takes it along.
     s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::unknown;
+    s.standby_unlimited = false;
     if (status_ != 'I')
       begin_untold(statement.kind);  // what is claimed is forgotten, and in part still locked
   }
@@ -288,8 +289,13 @@ void Session::prepare_plain(const UnitPlan& plan) {
   const bool copies = kind == StatementKind::copy_in || kind == StatementKind::opaque;
   if (copies && s.youngest_savepoints != 0 && mentions(unit, "freeze"))
     release_savepoints(s.youngest_savepoints, plan.extended);
-  if (s.timeouts != SerialState::Timeouts::of_client && !end && kind != StatementKind::rollback_to)
-    restore_timeouts(plan.extended);
+  if (!end && kind != StatementKind::rollback_to) {
+    if (s.timeouts != SerialState::Timeouts::of_client) {
+      restore_timeouts(plan);
+    } else if (!names_savepoint) {
+      lift_limits_of_standby(plan);
+    }
+  }
   soften_standby(plan.extended);
 }
 
@@ -321,6 +327,7 @@ void Session::on_client_unit(char status, bool failed) {
     s.transaction_time.clear();
     s.open_savepoints = s.youngest_savepoints = 0;
     s.timeouts = SerialState::Timeouts::of_client;
+    s.standby_unlimited = false;
     s.planner.on_transaction_end();
     if (s.catalogue_changed && !guest_) env_.services.catalogue_changed(database_);
     s.catalogue_changed = guest_;

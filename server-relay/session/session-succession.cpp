@@ -87,6 +87,7 @@ void Session::succeed() {
   SerialState* const s = serial_.get();
   if (s != nullptr) {
     env_.services.gates().remove_backends(id_, master_->key.pid, standby_->key.pid);
+    if (std::exchange(s->standby_unlimited, false)) s->timeouts = SerialState::Timeouts::unknown;
     s->catalogue_changed = true;  // the catalogue that is kept here is the lost server's
     s->prefix.to_master = std::move(s->prefix.to_standby);
     s->prefix.to_standby.clear();

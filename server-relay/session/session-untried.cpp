@@ -155,15 +155,17 @@ asio::awaitable<void> Session::watch_untried() {
 
 /// What the master gave up, the standby may have done, or refused for another reason: nothing is missed, but
 /// its transaction has to fail, too. Of an earlier unit, which the standby had still to do, differences count
-/// as ever.
+/// as ever. A read outside of transactions may as well be given up by the standby alone.
 void Session::forgive_what_commits_nothing() {
   SerialState& s = *serial_;
   const Mismatch* const mismatch = matcher_.pending_mismatch();
-  if (mismatch == nullptr || !s.master.failed() || mismatch->unit != s.unit || s.unit < first_unit_ ||
+  if (mismatch == nullptr || mismatch->unit != s.unit || s.unit < first_unit_ ||
       s.unit >= first_unit_ + units_.size() || !units_[std::size_t(s.unit - first_unit_)].forgivable)
     return;
-  const bool own_reasons = s.master.has_own_reasons() || (s.standby.failed() && s.standby.has_own_reasons());
-  if (!own_reasons) return;
+  const bool standby_gave_up = s.standby.failed() && s.standby.has_own_reasons();
+  const bool only_standby = !s.master.failed() && standby_gave_up && status_ == 'I';
+  const bool master_too = s.master.failed() && (s.master.has_own_reasons() || standby_gave_up);
+  if (!only_standby && !master_too) return;
   drop_mismatches();
   s.standby_must_fail = s.standby_must_fail || (status_ != 'I' && !s.standby.failed());
 }

@@ -192,7 +192,9 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void add_prefix(std::string_view master_sql, std::string_view standby_sql, bool extended);
   void add_prefix(std::string_view sql, bool extended);
   bool take_prefix_reply(std::uint32_t& to_come, bool extended, OutBuffer& leg, const MessagePiece& piece);
-  void restore_timeouts(bool extended);
+  void restore_timeouts(const UnitPlan& plan);
+  void lift_limits_of_standby(const UnitPlan& plan);
+  void limit_as_client(bool on_standby, bool on_master, bool extended);
   void soften_standby(bool extended);
   void limit_timeouts(int number, bool ddl, bool extended);
   void forbid_parallel_plans(bool extended);

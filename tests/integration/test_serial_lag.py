@@ -116,6 +116,30 @@ def test_a_failed_read_fails_the_standbys_transaction(world, player):
     assert session.commit().ok
 
 
+@pytest.mark.parametrize("limit", ("statement_timeout", "lock_timeout"))
+@pytest.mark.parametrize("block", (True, False), ids=("in a block", "alone"))
+def test_the_clients_time_limits_run_on_the_masters_clock(world, player, limit, block):
+    """A standby that is slower than its client allows the master is waited for, and nothing is missed."""
+    session = player()
+    session.do(f"SET {limit} = '200ms'")
+    if block:
+        session.begin()
+        assert session.do(READ.format(2)).ok
+    with world.standby.locked("kept"):
+        read = session.go(READ.format(1))
+        wait_until(lambda: world.standby.backends("wait_event_type = 'Lock'") == 1, SOON, "the standby to wait")
+        waits_on = world.standby.value("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        time.sleep(0.4)  # twice the limit
+        if block:
+            assert world.standby.backends(f"wait_event_type = 'Lock' AND pid = {waits_on}") == 1
+    assert answer(read).ok
+    if block:
+        assert session.do(f"SHOW {limit}").value() == "200ms"
+        assert session.do(READ.format(2)).ok
+        assert session.commit().ok
+    assert session.do(f"SHOW {limit}").value() == "200ms"
+
+
 def test_a_definition_does_not_wait_for_what_is_kept(world, player):
     """Reads that the master has answered keep no DDL of the same database out."""
     reader, other = player(), player()
