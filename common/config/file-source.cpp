@@ -1,22 +1,9 @@
 /// The TOML file: settings by their dotted names, and the array of tables [[access]].
 #include <algorithm>
 #include <fstream>
-#include <stdexcept>
-
-// toml++ 3.3 asserts (or, without assertions, assumes) what some wrong files violate, "[=]" for one: an
-// exception it is.
-// clang-format off
-#include <toml++/impl/preprocessor.h>
-#undef TOML_ASSERT_ASSUME
-#define TOML_ASSERT_ASSUME(expr) ((expr) ? void() : pgtandem::config::break_off())
-namespace pgtandem::config {
-struct BrokenAssumption : std::exception {};
-[[noreturn]] static void break_off() { throw BrokenAssumption(); }
-}  // namespace pgtandem::config
-#include <toml++/toml.h>
-// clang-format on
 
 #include "common/config/sources.h"
+#include "common/config/toml-parser.h"
 #include "common/config/value.h"
 
 namespace pgtandem::config {

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "common/config/sources.h"
+#include "common/config/toml-section.h"
 #include "common/config/value.h"
 
 namespace pgtandem::config {
@@ -22,14 +23,6 @@ std::string quoted(std::string_view text) {
     }
   }
   return out + "\"";
-}
-
-std::string toml_value(const Setting& setting, const std::vector<std::string>& items) {
-  const bool number = setting.type == SettingType::port || setting.type == SettingType::count;
-  if (!is_list(setting.type)) return number ? items.front() : quoted(items.front());
-  std::string list;
-  for (const std::string& item : items) list += (list.empty() ? "" : ", ") + quoted(item);
-  return "[" + list + "]";
 }
 
 std::string access_tables(const Value& value) {
@@ -54,6 +47,14 @@ std::string setting_line(const Setting& setting, const Values& values) {
 }
 
 }  // namespace
+
+std::string toml_value(const Setting& setting, const std::vector<std::string>& items) {
+  const bool number = setting.type == SettingType::port || setting.type == SettingType::count;
+  if (!is_list(setting.type)) return number ? items.front() : quoted(items.front());
+  std::string list;
+  for (const std::string& item : items) list += (list.empty() ? "" : ", ") + quoted(item);
+  return "[" + list + "]";
+}
 
 std::string print_values(const Values& values, unsigned program) {
   std::string out = "# Settings in force; those in comments are defaults.\n";
