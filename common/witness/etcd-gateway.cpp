@@ -95,14 +95,8 @@ Result<void> read_kvs(const json& range, std::string_view key, EtcdAnswer& answe
   return {};
 }
 
-}  // namespace
-
-std::string etcd_range_request(std::string_view key) {
-  return json{{"key", base64(key)}}.dump();
-}
-
-std::string etcd_swap_request(std::string_view key, std::string_view value, std::uint64_t expected) {
-  const std::string key64 = base64(key);
+/// `expected` 0: there is no such key.
+json revision_is(const std::string& key64, std::uint64_t expected) {
   json compare = {{"key", key64}, {"result", "EQUAL"}};
   if (expected == 0) {
     compare["target"] = "CREATE";
@@ -111,11 +105,54 @@ std::string etcd_swap_request(std::string_view key, std::string_view value, std:
     compare["target"] = "MOD";
     compare["mod_revision"] = std::to_string(expected);
   }
-  const json put = {{"requestPut", {{"key", key64}, {"value", base64(value)}}}};
+  return compare;
+}
+
+/// Does this where the key's revision is the expected one, else reads the key.
+std::string transaction(const std::string& key64, std::uint64_t expected, const json& change) {
   const json range = {{"requestRange", {{"key", key64}}}};
-  return json{
-      {"compare", json::array({compare})}, {"success", json::array({put})}, {"failure", json::array({range})}}
+  return json{{"compare", json::array({revision_is(key64, expected)})},
+              {"success", json::array({change})},
+              {"failure", json::array({range})}}
       .dump();
+}
+
+/// A missing `succeeded` means false, and then the read of the key must be there; else the answer to the
+/// change.
+Result<EtcdAnswer> parse_transaction(std::string_view body, std::string_view key, const char* change) {
+  const Result<json> object = parse_object(body);
+  if (!object) return Error{object.error()};
+  Result<EtcdAnswer> answer = read_header(*object);
+  if (!answer) return answer;
+  if (const auto found = object->find("succeeded"); found != object->end()) {
+    if (!found->is_boolean()) return Error{"'succeeded' is no truth value"};
+    answer->succeeded = found->get<bool>();
+  }
+  const json* responses = array_in(*object, "responses");
+  if (responses == nullptr || responses->size() != 1 || !responses->front().is_object()) {
+    return Error{"the witness' answer holds no response"};
+  }
+  const json* response = object_in(responses->front(), answer->succeeded ? change : "response_range");
+  if (response == nullptr) return Error{"the witness' answer holds the wrong response"};
+  if (answer->succeeded) return answer;
+  if (const Result<void> read = read_kvs(*response, key, *answer); !read) return Error{read.error()};
+  return answer;
+}
+
+}  // namespace
+
+std::string etcd_range_request(std::string_view key) {
+  return json{{"key", base64(key)}}.dump();
+}
+
+std::string etcd_swap_request(std::string_view key, std::string_view value, std::uint64_t expected) {
+  const std::string key64 = base64(key);
+  return transaction(key64, expected, {{"requestPut", {{"key", key64}, {"value", base64(value)}}}});
+}
+
+std::string etcd_erase_request(std::string_view key, std::uint64_t expected) {
+  const std::string key64 = base64(key);
+  return transaction(key64, expected, {{"requestDeleteRange", {{"key", key64}}}});
 }
 
 std::string etcd_auth_request(std::string_view user, const Secret& password) {
@@ -132,25 +169,12 @@ Result<EtcdAnswer> parse_etcd_range(std::string_view body, std::string_view key)
   return answer;
 }
 
-/// A missing `succeeded` means false, and then the read of the key must be there.
 Result<EtcdAnswer> parse_etcd_swap(std::string_view body, std::string_view key) {
-  const Result<json> object = parse_object(body);
-  if (!object) return Error{object.error()};
-  Result<EtcdAnswer> answer = read_header(*object);
-  if (!answer) return answer;
-  if (const auto found = object->find("succeeded"); found != object->end()) {
-    if (!found->is_boolean()) return Error{"'succeeded' is no truth value"};
-    answer->succeeded = found->get<bool>();
-  }
-  const json* responses = array_in(*object, "responses");
-  if (responses == nullptr || responses->size() != 1 || !responses->front().is_object()) {
-    return Error{"the witness' answer holds no response"};
-  }
-  const json* response = object_in(responses->front(), answer->succeeded ? "response_put" : "response_range");
-  if (response == nullptr) return Error{"the witness' answer holds the wrong response"};
-  if (answer->succeeded) return answer;
-  if (const Result<void> read = read_kvs(*response, key, *answer); !read) return Error{read.error()};
-  return answer;
+  return parse_transaction(body, key, "response_put");
+}
+
+Result<EtcdAnswer> parse_etcd_erase(std::string_view body, std::string_view key) {
+  return parse_transaction(body, key, "response_delete_range");
 }
 
 Result<Secret> parse_etcd_auth(std::string_view body) {

@@ -35,11 +35,14 @@ struct EtcdAnswer {
 std::string etcd_range_request(std::string_view key);
 /// Puts the value if the key's mod_revision is `expected` (0: if there is no such key), else reads the key.
 std::string etcd_swap_request(std::string_view key, std::string_view value, std::uint64_t expected);
+/// Deletes the key if its mod_revision is `expected`, else reads it.
+std::string etcd_erase_request(std::string_view key, std::uint64_t expected);
 /// Holds the password: it must not be logged.
 std::string etcd_auth_request(std::string_view user, const Secret& password);
 
 Result<EtcdAnswer> parse_etcd_range(std::string_view body, std::string_view key);
 Result<EtcdAnswer> parse_etcd_swap(std::string_view body, std::string_view key);
+Result<EtcdAnswer> parse_etcd_erase(std::string_view body, std::string_view key);
 /// The token for the header `Authorization`.
 Result<Secret> parse_etcd_auth(std::string_view body);
 

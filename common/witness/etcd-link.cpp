@@ -45,7 +45,7 @@ Result<WitnessReply> EtcdLink::to_reply(const Result<EtcdAnswer>& answer) const 
 }
 
 asio::awaitable<Result<WitnessReply>> EtcdLink::read(milliseconds patience) {
-  Question question;
+  Question<WitnessReply> question;
   question.path = kEtcdRangePath;
   question.body = etcd_range_request(options_.key);
   question.parse = [this](const std::string& answer) {
@@ -56,7 +56,7 @@ asio::awaitable<Result<WitnessReply>> EtcdLink::read(milliseconds patience) {
 
 asio::awaitable<Result<WitnessReply>> EtcdLink::swap(WitnessRecord record, std::uint64_t expected,
                                                      milliseconds patience) {
-  Question question;
+  Question<WitnessReply> question;
   question.path = kEtcdTxnPath;
   question.body = etcd_swap_request(options_.key, encode_witness_value(options_.pair_key, record), expected);
   question.parse = [this](const std::string& answer) {
@@ -65,7 +65,24 @@ asio::awaitable<Result<WitnessReply>> EtcdLink::swap(WitnessRecord record, std::
   return ask(std::move(question), patience);
 }
 
-asio::awaitable<Result<WitnessReply>> EtcdLink::ask(Question question, milliseconds patience) {
+asio::awaitable<Result<EtcdAnswer>> EtcdLink::look(milliseconds patience) {
+  return ask(Question<EtcdAnswer>{kEtcdRangePath, etcd_range_request(options_.key),
+                                  [this](const std::string& answer) {
+                                    return parse_etcd_range(answer, options_.key);
+                                  }},
+             patience);
+}
+
+asio::awaitable<Result<EtcdAnswer>> EtcdLink::erase(std::uint64_t expected, milliseconds patience) {
+  return ask(Question<EtcdAnswer>{kEtcdTxnPath, etcd_erase_request(options_.key, expected),
+                                  [this](const std::string& answer) {
+                                    return parse_etcd_erase(answer, options_.key);
+                                  }},
+             patience);
+}
+
+template <typename Reply>
+asio::awaitable<Result<Reply>> EtcdLink::ask(Question<Reply> question, milliseconds patience) {
   const Deadline deadline = Clock::now() + patience;
   std::string trouble = "there is no member of the witness to ask";
   for (std::size_t i = 0; i < members_.size(); ++i) {
@@ -75,7 +92,7 @@ asio::awaitable<Result<WitnessReply>> EtcdLink::ask(Question question, milliseco
     const milliseconds left = left_until(deadline);
     const Deadline share = last ? deadline : Clock::now() + left / 2;
     Member& member = members_[index];
-    Result<WitnessReply> reply = co_await ask_member(member, question, share);
+    Result<Reply> reply = co_await ask_member(member, question, share);
     note(member, reply ? std::string() : reply.error());
     if (reply) {
       preferred_ = index;
@@ -88,8 +105,9 @@ asio::awaitable<Result<WitnessReply>> EtcdLink::ask(Question question, milliseco
   co_return Error{trouble};
 }
 
-asio::awaitable<Result<WitnessReply>> EtcdLink::ask_member(Member& member, const Question& question,
-                                                           Deadline deadline) {
+template <typename Reply>
+asio::awaitable<Result<Reply>> EtcdLink::ask_member(Member& member, const Question<Reply>& question,
+                                                    Deadline deadline) {
   bool again = false;
   while (true) {
     if (!options_.user.empty() && token_.empty()) {
@@ -106,7 +124,7 @@ asio::awaitable<Result<WitnessReply>> EtcdLink::ask_member(Member& member, const
         co_await member.connection->request(std::move(request), left_until(deadline), kMaxEtcdAnswer);
     if (!response) co_return Error{response.error()};
     if (response->status == 200) {
-      Result<WitnessReply> reply = question.parse(response->body);
+      Result<Reply> reply = question.parse(response->body);
       if (reply) co_return reply;
       co_return Error{member.known.url + ": " + reply.error()};
     }

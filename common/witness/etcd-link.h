@@ -34,23 +34,32 @@ class EtcdLink final : public WitnessLink {
   asio::awaitable<void> look_around(std::chrono::milliseconds patience) override;
   std::vector<WitnessMember> members() const override;
 
+  // For an operator's tool, not for a relay:
+  /// The pair's key as it is, whoever wrote it.
+  asio::awaitable<Result<EtcdAnswer>> look(std::chrono::milliseconds patience);
+  /// Deletes the key if its revision is `expected`; not `succeeded` and what is there if it is another.
+  asio::awaitable<Result<EtcdAnswer>> erase(std::uint64_t expected, std::chrono::milliseconds patience);
+
  private:
   struct Member {
     std::unique_ptr<HttpConnection> connection;
     WitnessMember known;
     Deadline asked_at{};
   };
+  template <typename Reply>
   struct Question {
     std::string_view path;
     std::string body;
-    std::function<Result<WitnessReply>(const std::string& answer)> parse;
+    std::function<Result<Reply>(const std::string& answer)> parse;
   };
 
   Result<WitnessReply> to_reply(const Result<EtcdAnswer>& answer) const;
   std::unique_ptr<HttpConnection> connect(std::size_t member) const;
-  asio::awaitable<Result<WitnessReply>> ask(Question question, std::chrono::milliseconds patience);
-  asio::awaitable<Result<WitnessReply>> ask_member(Member& member, const Question& question,
-                                                   Deadline deadline);
+  template <typename Reply>
+  asio::awaitable<Result<Reply>> ask(Question<Reply> question, std::chrono::milliseconds patience);
+  template <typename Reply>
+  asio::awaitable<Result<Reply>> ask_member(Member& member, const Question<Reply>& question,
+                                            Deadline deadline);
   asio::awaitable<Result<void>> log_in(Member& member, Deadline deadline);
   static void note(Member& member, const std::string& trouble);
 

@@ -26,8 +26,14 @@ Result<std::shared_ptr<asio::ssl::context>> make_tls(const WitnessSettings& witn
 }  // namespace
 
 Result<std::shared_ptr<WitnessLink>> make_witness(const RelaySettings& settings, const Secret& pair_key) {
+  if (!settings.pair_mode() || !settings.witness.configured()) return std::shared_ptr<WitnessLink>();
+  Result<std::shared_ptr<EtcdLink>> link = make_etcd_link(settings, pair_key);
+  if (!link) return Error{link.error()};
+  return std::shared_ptr<WitnessLink>(std::move(*link));
+}
+
+Result<std::shared_ptr<EtcdLink>> make_etcd_link(const RelaySettings& settings, const Secret& pair_key) {
   const WitnessSettings& witness = settings.witness;
-  if (!settings.pair_mode() || !witness.configured()) return std::shared_ptr<WitnessLink>();
   EtcdLinkOptions options;
   options.endpoints = witness.endpoints;
   options.key = witness_key(witness.prefix, settings.cluster);
@@ -44,7 +50,7 @@ Result<std::shared_ptr<WitnessLink>> make_witness(const RelaySettings& settings,
     if (!tls) return Error{tls.error()};
     options.tls = std::move(*tls);
   }
-  return std::shared_ptr<WitnessLink>(std::make_shared<EtcdLink>(std::move(options)));
+  return std::make_shared<EtcdLink>(std::move(options));
 }
 
 }  // namespace pgtandem

@@ -10,7 +10,12 @@
 
 namespace pgtandem {
 
+class EtcdLink;
+
 /// Null where there is no witness.
 Result<std::shared_ptr<WitnessLink>> make_witness(const RelaySettings& settings, const Secret& pair_key);
+
+/// The same by its own type, for what an operator's tool asks besides; requires a witness. Not on Windows.
+Result<std::shared_ptr<EtcdLink>> make_etcd_link(const RelaySettings& settings, const Secret& pair_key);
 
 }  // namespace pgtandem

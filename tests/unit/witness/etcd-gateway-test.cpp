@@ -63,6 +63,18 @@ TEST_CASE("a swap compares the key's last change, puts, or else reads the key") 
     "failure":[{"requestRange":{"key":"L3BndGFuZGVtL3g="}}]})"));
 }
 
+TEST_CASE("an erasure is the same with a deletion") {
+  const json erase = json::parse(etcd_erase_request(kKey, 7));
+  CHECK(erase.at("success") == json::parse(R"([{"requestDeleteRange":{"key":"L3BndGFuZGVtL3g="}}])"));
+  CHECK(erase.at("compare") == json::parse(etcd_swap_request(kKey, "one", 7)).at("compare"));
+  CHECK(erase.at("failure") == json::parse(etcd_swap_request(kKey, "one", 7)).at("failure"));
+  const std::string answer =
+      "{" + kHeader + R"(,"succeeded":true,"responses":[{"response_delete_range":{"deleted":"1"}}]})";
+  REQUIRE(parse_etcd_erase(answer, kKey));
+  CHECK(parse_etcd_erase(answer, kKey)->succeeded);
+  CHECK_FALSE(parse_etcd_swap(answer, kKey));
+}
+
 TEST_CASE("a swap that expects no key compares its creation") {
   const json swap = json::parse(etcd_swap_request(kKey, "one", 0));
   CHECK(
@@ -107,6 +119,7 @@ TEST_CASE("answers of a real etcd are read") {
 
 TEST_CASE("an answer that claims success without having put is no success") {
   CHECK_FALSE(parse_etcd_swap("{" + kHeader + R"(,"succeeded":true})", kKey));
+  CHECK_FALSE(parse_etcd_erase(kPut, kKey));
   CHECK_FALSE(parse_etcd_swap("{" + kHeader + R"(,"succeeded":true,"responses":[]})", kKey));
   CHECK_FALSE(
       parse_etcd_swap("{" + kHeader + R"(,"succeeded":"true","responses":[{"response_put":{}}]})", kKey));

@@ -119,6 +119,35 @@ TEST_CASE("a compare-and-swap by the link is written once, and shows what is the
   CHECK(rig.read()->record == rig.record);
 }
 
+TEST_CASE("an operator's tool sees whatever the key holds, and deletes what it has seen and nothing else") {
+  if (!etcd_is_installed()) return;
+  const TestEtcd etcd;
+  Rig rig({endpoint_of(etcd)});
+  const auto look = [&rig] { return rig.run(rig.link().look(kLong)); };
+  const auto erase = [&rig](std::uint64_t revision) { return rig.run(rig.link().erase(revision, kLong)); };
+  REQUIRE(look());
+  CHECK_FALSE(look()->value);
+  REQUIRE(rig.swap(0));
+  rig.options.pair_key = Secret("the key of somebody else, long");
+  rig.made.reset();
+  const auto seen = look();
+  REQUIRE(seen);
+  REQUIRE(seen->value);
+  CHECK(seen->cluster_id != 0);
+  const auto wrong = erase(seen->value->mod_revision + 1);
+  REQUIRE(wrong);
+  CHECK_FALSE(wrong->succeeded);
+  CHECK(wrong->value->mod_revision == seen->value->mod_revision);
+  const auto erased = erase(seen->value->mod_revision);
+  REQUIRE(erased);
+  CHECK(erased->succeeded);
+  CHECK_FALSE(look()->value);
+  const auto gone = erase(seen->value->mod_revision);
+  REQUIRE(gone);
+  CHECK_FALSE(gone->succeeded);
+  CHECK_FALSE(gone->value);
+}
+
 TEST_CASE("many pairs share one witness without seeing each other") {
   if (!etcd_is_installed()) return;
   const TestEtcd etcd;
