@@ -132,9 +132,13 @@ StatusView::Witness read_witness(const KeyReader& from) {
   witness.answers = from.flag("answers");
   witness.trouble = from.text("trouble");
   witness.flaw = from.text("flaw");
+  if (from.has("identity")) witness.identity = from.text("identity");
+  if (from.has("key")) witness.key = from.text("key");
+  if (from.has("term_ms")) witness.term_ms = from.number("term_ms");
   if (const auto record = from.optional_object("record")) {
     witness.epoch = record->number("epoch");
     witness.master = record->node("master");
+    witness.generation = record->text("generation");
     witness.sync = record->flag("sync");
   }
   const auto members = from.raw().find("endpoints");

@@ -66,9 +66,14 @@ struct StatusView {
     bool answers = false;
     std::string trouble;  ///< where it does not: why
     std::string flaw;     ///< why it gives no authority, or empty
+    // Which one it is; older relays leave it out.
+    std::string identity;  ///< of its cluster; empty until it has answered
+    std::string key;       ///< under which it holds the pair's record
+    std::uint64_t term_ms = 0;
     // Of the pair's record there; no epoch: none.
     Epoch epoch = 0;
     Node master = Node::none;
+    std::string generation;
     bool sync = false;
   };
   struct Event {

@@ -66,6 +66,7 @@ void Keeper::note_witness(const Result<WitnessReply>& reply) {
   if (!reply && witness_trouble_.empty()) log::warning("witness-lost", {{"why", trouble}});
   const bool changed = reply.ok() != witness_trouble_.empty() || (reply && !witness_found_);
   witness_found_ = witness_found_ || reply;
+  if (reply) witness_identity_ = reply->identity;
   witness_trouble_ = trouble;
   if (changed && changed_) changed_();
 }
@@ -100,6 +101,9 @@ nlohmann::json Keeper::witness_status() const {
   nlohmann::json members = nlohmann::json::array();
   for (const WitnessMember& member : options_.witness->members()) members.push_back(member_json(member));
   nlohmann::json out;
+  out["key"] = options_.witness_key;
+  out["identity"] = witness_identity_.is_none() ? std::string() : to_string(witness_identity_);
+  out["term_ms"] = options_.machine.term.count();
   out["endpoints"] = std::move(members);
   out["answers"] = witness_found_ && witness_trouble_.empty();
   out["trouble"] = witness_trouble_;

@@ -30,8 +30,9 @@ struct KeeperOptions {
   Secret pair_key;  ///< empty in flags-only mode
   /// Does the own postmaster answer? Empty: only the sessions' reports count.
   std::function<asio::awaitable<bool>()> probe;
-  /// Where machine.witness.
+  /// Where machine.witness, with the pair's key there.
   std::shared_ptr<WitnessLink> witness;
+  std::string witness_key;
   /// Where machine.hook.
   std::shared_ptr<FencingHook> hook;
   /// The clocks; the default is role_clock_now().
@@ -172,6 +173,7 @@ class Keeper final : public KeeperReports {
   std::string link_trouble_;
   bool witness_found_ = false;  ///< it has answered in this life
   std::string witness_trouble_;
+  Uuid witness_identity_;  ///< of the last one that answered; none before
 
   std::deque<EventLine> events_;
   std::function<void()> changed_;

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/process/reload-log.h"
 #include "common/roles/slot-store-folder.h"
+#include "common/witness/witness-value.h"
 #include "server-relay/control/metrics.h"
 #include "server-relay/relay/catalogue-reader.h"
 #include "server-relay/relay/process-limits.h"
@@ -36,6 +37,7 @@ KeeperOptions options_for(const RelaySettings& settings, const Secret& pair_key,
                           Arbiters arbiters) {
   KeeperOptions options = keeper_options(settings, pair_key);
   options.witness = std::move(arbiters.witness);
+  if (options.witness) options.witness_key = witness_key(settings.witness.prefix, settings.cluster);
   options.hook = std::move(arbiters.hook);
   options.probe = [&relay] { return relay.own_postmaster_answers(); };
   return options;

@@ -73,6 +73,7 @@ struct WitnessRig : KeeperRig {
       auto& witness = node == &a ? witness_a : witness_b;
       witness = std::make_shared<FakeWitness>(store);
       node->options.witness = witness;
+      node->options.witness_key = "/pgtandem/of-the-test";
       node->options.machine.witness = true;
       node->options.machine.term = 1500ms;
       node->options.machine.guard = 150ms;
@@ -137,6 +138,9 @@ TEST_CASE("with a witness a master has a right that is renewed, and the status s
   CHECK(status["witness"]["endpoints"][0]["url"] == "http://etcd:2379");
   CHECK(status["witness"]["record"]["master"] == "a");
   CHECK(status["witness"]["flaw"] == "");
+  CHECK(status["witness"]["key"] == "/pgtandem/of-the-test");
+  CHECK(status["witness"]["identity"] == to_string(rig.store.identity));
+  CHECK(status["witness"]["term_ms"] == rig.a.options.machine.term.count());
   CHECK(status["right_ms"].get<int>() > 0);
   CHECK(status["guests"] == false);
   CHECK(rig.b.keeper->status()["right_ms"].is_null());
