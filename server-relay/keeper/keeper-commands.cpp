@@ -11,6 +11,9 @@ using nlohmann::json;
 constexpr std::size_t kMaxText = 1000;
 /// How long an order may take on the other node when this one passes it on.
 constexpr Milliseconds kPassOnLimit{15000};
+/// What may pass by itself, and what as things are will not.
+constexpr unsigned kAgainLater = 503;
+constexpr unsigned kConflict = 409;
 
 /// Reads optional keys of a command's body; the first mistake is kept.
 class Body {
@@ -154,10 +157,27 @@ void Keeper::handle_command(const ControlRequest& request, ControlResponder resp
   order(std::move(*command), std::move(respond));
 }
 
+/// A switchover that is refused at once by a master whose standby is joined meets what passes: the last sign
+/// of the standby is a moment too old, its relay is just coming back, this one has just stood still. After a
+/// draining that failed it is another matter: repeated, it would end the sessions once more.
+ControlResponder Keeper::mark_passing(ControlResponder respond, bool server_only,
+                                      std::shared_ptr<const bool> at_once) {
+  const bool possible = !server_only || options_.machine.hand_over;
+  return [this, possible, at_once = std::move(at_once), respond = std::move(respond)](ControlReply reply) {
+    const bool joined_master = machine_.state() == RoleState::master && machine_.joined();
+    if (reply.status == kConflict && *at_once && possible && joined_master) reply.status = kAgainLater;
+    respond(std::move(reply));
+  };
+}
+
 void Keeper::order(OperatorCommand command, ControlResponder respond) {
+  const auto at_once = std::make_shared<bool>(true);
+  if (const auto* switchover = std::get_if<command::Switchover>(&command))
+    respond = mark_passing(std::move(respond), switchover->server_only, at_once);
   const RequestId id = ++last_request_;
   commands_.emplace(id, std::move(respond));
   feed(event::Ordered{id, std::move(command)});
+  *at_once = false;
 }
 
 /// init may be given to either node; it is carried out by the master-to-be.

@@ -146,6 +146,8 @@ class Keeper final : public KeeperReports {
   void order(OperatorCommand command, ControlResponder respond);
   asio::awaitable<void> pass_order_on(Alive alive, std::string path, nlohmann::json body,
                                       ControlResponder respond);
+  ControlResponder mark_passing(ControlResponder respond, bool server_only,
+                                std::shared_ptr<const bool> at_once);
   void answer_command(const ControlResponder& respond, const CommandAnswer& answer) const;
 
   asio::io_context& context_;

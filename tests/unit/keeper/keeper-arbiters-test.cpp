@@ -253,6 +253,34 @@ TEST_CASE("switchover by the control port: the standby is master, the old master
   CHECK(rig.b.floor.authority().mirrored);
 }
 
+TEST_CASE("a switchover that only the moment forbids is refused as such: asked again, it may be done") {
+  KeeperRig rig;
+  rig.a.options.machine.hand_over = false;
+  rig.a.boot();
+  rig.a.link->peer = rig.b.keeper.get();
+  rig.b.link->peer = rig.a.keeper.get();
+  rig.join();
+  REQUIRE(rig.until([&] { return rig.a.keeper->status()["peer"]["state"] == "STANDBY"; }));
+  rig.b.keeper->own_postmaster(false, "connection refused");
+  REQUIRE(rig.until([&] { return rig.a.keeper->status()["peer"]["postmaster_ok"] == false; }));
+  CHECK(rig.command(rig.a, "switchover", json::object()).status == 503);
+  // A relay that cannot hand its sessions over will not learn it.
+  CHECK(rig.command(rig.a, "switchover", {{"server_only", true}}).status == 409);
+  CHECK(rig.command(rig.b, "switchover", json::object()).status == 409);
+  CHECK(rig.a.state() == RoleState::master);
+}
+
+TEST_CASE("a switchover that failed while it drained is not one to repeat by itself") {
+  KeeperRig rig;
+  rig.join();
+  REQUIRE(rig.until([&] { return rig.a.keeper->status()["peer"]["state"] == "STANDBY"; }));
+  rig.a.floor.matched = false;
+  const ControlReply reply = rig.command(rig.a, "switchover", json::object());
+  INFO(reply.body);
+  CHECK(reply.status == 409);
+  CHECK(json_of(reply)["error"].get<std::string>().find("did not all end in order") != std::string::npos);
+}
+
 TEST_CASE("a second operator's switchover is refused clearly while the first is under way") {
   KeeperRig rig;
   rig.join();
