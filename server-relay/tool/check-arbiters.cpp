@@ -1,51 +1,26 @@
 /// The witness, member by member, and the fencing hook.
-#include <asio/co_spawn.hpp>
-#include <asio/io_context.hpp>
-
 #include "common/config/secret-file.h"
 #include "server-relay/relay/arbiters.h"
 #include "server-relay/tool/check-surroundings.h"
+#include "server-relay/tool/witness-member.h"
 
 namespace pgtandem::tool {
 namespace {
 
 using Severity = Finding::Severity;
 
-constexpr std::chrono::milliseconds kWitnessLimit{3000};
-
-std::string shown(const WitnessReply& reply) {
-  if (!reply.record) return "answers; it holds no record of this pair yet";
-  return "answers; it holds epoch " + std::to_string(reply.record->role.epoch) + ", master " +
-         std::string(to_string(reply.record->role.master)) +
-         (reply.record->role.sync ? ", standby joined" : ", no standby");
+std::string shown(const std::optional<WitnessRecord>& record) {
+  if (!record) return "answers; it holds no record of this pair yet";
+  return "answers; it holds epoch " + std::to_string(record->role.epoch) + ", master " +
+         std::string(to_string(record->role.master)) +
+         (record->role.sync ? ", standby joined" : ", no standby");
 }
 
-asio::awaitable<void> read_into(std::shared_ptr<WitnessLink> witness,
-                                std::optional<Result<WitnessReply>>& reply) {
-  reply.emplace(co_await witness->read(kWitnessLimit));
-}
-
-/// One member alone, so that another one cannot stand in for it.
-Finding ask_member(const RelaySettings& settings, const WitnessEndpoint& endpoint, const Secret& key) {
-  const std::string topic = "witness " + to_string(endpoint.address);
-  asio::io_context context;  // outlives the link, which keeps a connection of it
-  RelaySettings alone = settings;
-  alone.witness.endpoints = {endpoint};
-  const Result<Arbiters> made = make_arbiters(alone, key);
-  if (!made) return {Severity::error, topic, made.error(), "see [witness] in the configuration"};
-  std::optional<Result<WitnessReply>> reply;
-  std::string trouble = "the question was given up";
-  asio::co_spawn(context, read_into(made->witness, reply), [&trouble](std::exception_ptr thrown) {
-    try {
-      if (thrown) std::rethrow_exception(thrown);
-    } catch (const std::exception& e) {
-      trouble = e.what();
-    }
-  });
-  context.run();
-  if (reply && *reply) return {Severity::good, topic, shown(**reply), {}};
-  return {Severity::error, topic, reply ? reply->error() : trouble,
-          "while no member answers nobody takes over by itself"};
+Finding judge_member(const MemberAnswer& member) {
+  const std::string topic = "witness " + member.address;
+  const std::string& trouble = member.trouble.empty() ? member.flaw : member.trouble;
+  if (trouble.empty()) return {Severity::good, topic, shown(member.record), {}};
+  return {Severity::error, topic, trouble, "while no member answers nobody takes over by itself"};
 }
 
 }  // namespace
@@ -66,8 +41,7 @@ Findings check_arbiters(const std::optional<RelaySettings>& relay) {
   }
   const Result<Secret> key = read_secret_file(relay->key_file, 1);
   if (!key) return findings;  // told by check_files()
-  for (const WitnessEndpoint& endpoint : relay->witness.endpoints)
-    findings.push_back(ask_member(*relay, endpoint, *key));
+  for (const MemberAnswer& member : ask_members(*relay, *key)) findings.push_back(judge_member(member));
   if (relay->witness.endpoints.size() == 2) {
     findings.push_back({Severity::warning, "witness.endpoints",
                         "an etcd cluster of two members stands still when either is lost",

@@ -1,21 +1,16 @@
 #include <ostream>
 
-#include "common/config/load.h"
 #include "server-relay/tool/check-surroundings.h"
 #include "server-relay/tool/pair-client.h"
+#include "server-relay/tool/relay-part.h"
 
 namespace pgtandem::tool {
 namespace {
 
-/// The relay's part of the same file. A file for both hosts may leave the node out: then any stands for it.
+/// Without a file there is nothing of a relay to look at.
 std::optional<RelaySettings> load_relay(const Context& context, Node node, Findings& findings) {
   if (context.config_file.empty()) return std::nullopt;
-  std::vector<const char*> argv{"pgtandem-relay", "--config", context.config_file.c_str()};
-  auto loaded = load_relay_settings(int(argv.size()), argv.data());
-  if (!loaded || node != Node::none) {
-    argv.push_back(node == Node::b ? "--node=b" : "--node=a");
-    loaded = load_relay_settings(int(argv.size()), argv.data());
-  }
+  auto loaded = load_relay_part(context.config_file, node);
   if (!loaded) {
     findings.push_back({Finding::Severity::error, "configuration " + context.config_file, loaded.error(),
                         "correct the file"});

@@ -217,6 +217,13 @@ Findings judge_pair(const PairStatus& pair) {
                         "the relays have different versions: " + first.version + " and " + second.version,
                         "upgrade the older one"});
   }
+  if (first.pair_mode && first.witness.has_value() != second.witness.has_value()) {
+    const Node with = first.witness ? first.node : second.node;
+    findings.push_back({Severity::error, "pair",
+                        "node " + std::string(to_string(with)) + " uses a witness, node " +
+                            std::string(to_string(other(with))) + " does not",
+                        "finish it: pgtandem witness add, or remove; no switchover before"});
+  }
   if (first.active() && second.active()) {
     findings.push_back(
         {Severity::error, "pair", "both nodes serve", "pgtandem status; fence the one of the lower epoch"});

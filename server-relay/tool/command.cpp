@@ -25,6 +25,7 @@ const std::vector<Command>& commands() {
       {"switchover", "make the joined standby the master, in order", switchover_command},
       {"fence", "make a node refuse its clients", fence_command},
       {"giveup", "after a split: name the copy to give up", giveup_command},
+      {"witness", "add or remove the witness of this node, step by step", witness_command},
       {"bootstrap", "rebuild the standby from the master", run_bootstrap},
       {"check", "look at the configuration and its surroundings", check_command},
       {"differences", "show what differed between the servers", differences_command},

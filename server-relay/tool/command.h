@@ -58,5 +58,6 @@ int fence_command(Context& context);
 int giveup_command(Context& context);
 int check_command(Context& context);
 int differences_command(Context& context);
+int witness_command(Context& context);
 
 }  // namespace pgtandem::tool

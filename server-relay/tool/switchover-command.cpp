@@ -1,13 +1,22 @@
 /// A planned change of master.
+#include <chrono>
 #include <ostream>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
 #include "server-relay/tool/command.h"
 #include "server-relay/tool/pair-client.h"
+#include "server-relay/tool/witness-rules.h"
 
 namespace pgtandem::tool {
 namespace {
+
+/// What the relay calls passing is asked again for so long: the standby's next sign comes within a second, a
+/// relay that restarts needs longer.
+constexpr std::chrono::milliseconds kPatience{3000};
+constexpr std::chrono::milliseconds kAskAgain{250};
+constexpr unsigned kMayPass = 503;
 
 std::string name_of(Node node) {
   return "node " + std::string(to_string(node));
@@ -33,6 +42,25 @@ std::string question(const StatusView& master, bool server_only) {
          " are ended at their next idle moment, and " + self + " stays joined as standby.";
 }
 
+CommandAnswer send_patiently(const Context& context, const RelayStatus& master, bool server_only) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    CommandAnswer answer = send_command(context, master, "switchover", {{"server_only", server_only}});
+    if (answer.status != kMayPass || std::chrono::steady_clock::now() + kAskAgain > until) return answer;
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
+
+/// Half a pair with a witness is no pair to switch over.
+void require_same_witness(const PairStatus& pair, const RelayStatus& master) {
+  const RelayStatus* target = find_node(pair, other(master.view->node));
+  const std::string why = switchover_obstacle(*master.view, target ? &*target->view : nullptr);
+  if (why.empty()) return;
+  throw Failure{kRefused, why + "\n  do: finish it first, with pgtandem witness add on " +
+                              name_of(other(master.view->node)) + "'s host, or pgtandem witness remove on " +
+                              name_of(master.view->node) + "'s"};
+}
+
 }  // namespace
 
 int switchover_command(Context& context) {
@@ -56,8 +84,9 @@ int switchover_command(Context& context) {
     context.out << name_of(to) << " is master already\n";
     return kOk;
   }
+  require_same_witness(pair, master);
   if (parsed->count("yes") == 0) confirm(context, question(*master.view, server_only), "switchover", "--yes");
-  const CommandAnswer answer = send_command(context, master, "switchover", {{"server_only", server_only}});
+  const CommandAnswer answer = send_patiently(context, master, server_only);
   return report_answer(context, master, answer, name_of(other(master.view->node)) + " becomes master");
 }
 

@@ -1,146 +1,18 @@
 /// The program `pgtandem` against relays that answer what the test says, over real control ports on loopback.
 #include "server-relay/tool/tool.h"
 
-#include <filesystem>
-#include <fstream>
-#include <functional>
-#include <future>
-#include <mutex>
-#include <sstream>
-#include <sys/stat.h>
-#include <thread>
+#include <chrono>
 
-#include <asio.hpp>
 #include <catch2/catch.hpp>
 
-#include "server-relay/control/control-server.h"
 #include "server-relay/control/difference.h"
-#include "tests/unit/control/status-examples.h"
+#include "tests/unit/control/tool-rig.h"
 
 using namespace pgtandem;
 using namespace pgtandem::control_test;
 using nlohmann::json;
 
 namespace {
-
-constexpr auto kToken = "a token of more than sixteen bytes";
-
-/// A control port whose status and answers the test decides, and which remembers the commands it got.
-class FakeRelay {
- public:
-  explicit FakeRelay(json status)
-      : status_(std::move(status)), control_(context_, {{"127.0.0.1", 0}}, kToken, handlers()) {
-    const Result<void> started = control_.start();
-    if (!started) throw std::runtime_error(started.error());
-    port_ = control_.listening().at(0).port;
-    thread_ = std::thread([this] { context_.run(); });
-  }
-  ~FakeRelay() {
-    asio::post(context_, [this] {
-      control_.stop();
-      context_.stop();
-    });
-    thread_.join();
-  }
-
-  std::uint16_t port() const { return port_; }
-  /// As --relay takes it; the port for frontends is one where nobody listens, another for each relay.
-  std::string address() const {
-    return "127.0.0.1:" + std::to_string(relay_port_) + "/" + std::to_string(port_);
-  }
-  unsigned relay_port() const { return relay_port_; }
-  void set_status(json status) {
-    const std::lock_guard lock(mutex_);
-    status_ = std::move(status);
-  }
-  void answer_with(std::function<ControlReply(const json& body)> answer) {
-    const std::lock_guard lock(mutex_);
-    answer_ = std::move(answer);
-  }
-  /// "fence {}" and the like, in the order of their coming.
-  std::vector<std::string> commands() const {
-    const std::lock_guard lock(mutex_);
-    return commands_;
-  }
-
- private:
-  ControlHandlers handlers() {
-    ControlHandlers h;
-    h.status_json = [this] {
-      const std::lock_guard lock(mutex_);
-      return status_.dump();
-    };
-    h.metrics_text = [] { return std::string(); };
-    h.role = [] { return RoleAnswer::neither; };
-    h.command = [this](const ControlRequest& request, ControlResponder respond) {
-      const std::lock_guard lock(mutex_);
-      commands_.push_back(request.path.substr(4) + " " + request.body);
-      respond(answer_ ? answer_(json::parse(request.body)) : ControlReply{200, "{\"ok\":true}"});
-    };
-    return h;
-  }
-
-  mutable std::mutex mutex_;
-  json status_;
-  std::function<ControlReply(const json&)> answer_;
-  std::vector<std::string> commands_;
-  asio::io_context context_;
-  ControlServer control_;
-  std::uint16_t port_ = 0;
-  const unsigned relay_port_ = ++last_relay_port_;
-  std::thread thread_;
-  static inline unsigned last_relay_port_ = 1;
-};
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    char name[] = "/tmp/pgtandem-tool-XXXXXX";
-    if (!::mkdtemp(name)) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string& name, const std::string& text) const {
-    const std::string path = path_ + "/" + name;
-    std::ofstream(path) << text;
-    ::chmod(path.c_str(), 0600);
-    return path;
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-struct Ran {
-  int status = -1;
-  std::string out;
-  std::string err;
-};
-
-Ran run(std::vector<std::string> words, const std::string& typed = {}, bool terminal = false) {
-  words.insert(words.begin(), "pgtandem");
-  std::vector<const char*> argv;
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  std::istringstream in(typed);
-  std::ostringstream out, err;
-  Ran ran;
-  ran.status = tool::run_tool(int(argv.size()), argv.data(), {}, {in, out, err, terminal, false});
-  ran.out = out.str();
-  ran.err = err.str();
-  return ran;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-json in_state(const std::string& node, const std::string& state) {
-  json status = status_json(node);
-  status["role"]["state"] = state;
-  status["standby"]["joined"] = state == "MASTER";
-  return status;
-}
 
 /// A port of loopback where nobody listens.
 std::uint16_t closed_port() {
@@ -361,6 +233,56 @@ TEST_CASE("switchover goes to the master, asks before it ends sessions, and does
   const Ran nobody_serves = run(words({"--yes"}));
   CHECK(nobody_serves.status == 75);
   CHECK(contains(nobody_serves.err, "no node is master"));
+}
+
+TEST_CASE("switchover asks again where the relay says that the obstacle may pass, for some seconds") {
+  const TemporaryFolder folder;
+  FakeRelay a(status_json("a"));
+  FakeRelay b(status_json("b"));
+  const std::vector<std::string> words{"--relay",    a.address(),    "--relay",
+                                       b.address(),  "--token-file", folder.file("token", kToken),
+                                       "switchover", "--yes"};
+  int asked = 0;
+  const auto passing = [](int status) {
+    ControlReply reply = refusal("node b is not ready to take over", "see pgtandem status");
+    reply.status = unsigned(status);
+    return reply;
+  };
+  a.answer_with([&](const json&) { return ++asked < 3 ? passing(503) : ControlReply{200, "{\"ok\":true}"}; });
+  CHECK(run(words).status == 0);
+  CHECK(asked == 3);
+  asked = 0;
+  a.answer_with([&](const json&) { return ++asked, passing(409); });
+  CHECK(run(words).status == 75);
+  CHECK(asked == 1);
+  asked = 0;
+  a.answer_with([&](const json&) { return ++asked, passing(503); });
+  const auto began = std::chrono::steady_clock::now();
+  const Ran refused = run(words);
+  CHECK(std::chrono::steady_clock::now() - began >= std::chrono::seconds(2));
+  CHECK(refused.status == 75);
+  CHECK(contains(refused.err, "node b is not ready to take over"));
+  CHECK(asked > 3);
+}
+
+TEST_CASE("switchover to a node that does not use the master's witness is refused") {
+  const TemporaryFolder folder;
+  json with = status_json("a");
+  with["witness"] = witness_json();
+  FakeRelay a(with);
+  FakeRelay b(status_json("b"));
+  const std::vector<std::string> words{"--relay",    a.address(),    "--relay",
+                                       b.address(),  "--token-file", folder.file("token", kToken),
+                                       "switchover", "--yes"};
+  const Ran refused = run(words);
+  CHECK(refused.status == 75);
+  CHECK(contains(refused.err, "node b does not use the witness"));
+  CHECK(contains(refused.err, "pgtandem witness add on node b's host"));
+  CHECK(a.commands().empty());
+  json other = status_json("b");
+  other["witness"] = witness_json();
+  b.set_status(other);
+  CHECK(run(words).status == 0);
 }
 
 TEST_CASE("watch prints lines where the output is no terminal, and ends when its reader goes away") {
