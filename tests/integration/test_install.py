@@ -188,6 +188,9 @@ def test_bash_offers_commands_words_and_files():
     assert complete_in_bash(relay, "-c", f"{folder}/") == {f"{folder}/settings.toml"}
     assert complete_in_bash(relay, "--stop-timeout", "") == set()
     assert complete_in_bash(tool, "promote", "prom") == set()
+    assert complete_in_bash(tool, "witness", "r") == {"remove"}
+    assert complete_in_bash(tool, "witness", "add", "r") == set()
+    assert "--endpoints" in complete_in_bash(tool, "witness", "add", "--en")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -246,6 +249,8 @@ def test_zsh_completes():
         assert zsh.completed("pgtandem-relay --ack=m") == "pgtandem-relay --ack=master"
         assert zsh.completed("pgtandem promo") == "pgtandem promote"
         assert zsh.completed("pgtandem promote --other-host") == "pgtandem promote --other-host-is-off"
+        assert zsh.completed("pgtandem witness rem") == "pgtandem witness remove"
+        assert zsh.completed("pgtandem witness remove --endp") == "pgtandem witness remove --endpoints"
         assert zsh.completed("pgtandem-forwarder --conn") == "pgtandem-forwarder --connect-wait"
         assert zsh.completed("pgtandem-forwarder --config _pgtandem-f") == "pgtandem-forwarder --config _pgtandem-forwarder"
     finally:

@@ -11,103 +11,15 @@ import time
 import psycopg
 import pytest
 
-from harness import Certificates, Etcd, FaultProxy, Forwarder, Pair, Recorder, etcd, holds, same, wait_until
+from harness import Certificates, Pair, Recorder, etcd, holds, wait_until
 from harness.recorder import TABLE
+from harness.scenes import Scene, WitnessScene, nothing_lost
 
 ACTIVE = ("MASTER", "ALONE", "DEGRADING", "DRAINING")
 TERM = 3.0  # witness.term, in seconds
 PASSWORD = "a password of the witness-8842"
 
 needs_etcd = pytest.mark.skipif(not etcd.installed(), reason="there is no etcd (Debian package etcd-server)")
-
-
-class Scene:
-    """A joined pair with proxies between its hosts, and a load through a forwarder."""
-
-    def __init__(self, sections=None, settings=None, network=True):
-        self.pair = Pair(network=network, sections=sections, settings=settings)
-        self.forwarder = Forwarder(self.pair.forwarder_relays())
-        self.recorder = None
-
-    def __enter__(self):
-        self.before()
-        self.pair.start(init=False)
-        self.init()
-        self.forwarder.start()
-        with psycopg.connect(self.pair.a.relay.tcp(), autocommit=True) as session:
-            session.execute(TABLE)
-        self.recorder = Recorder(self.forwarder.tcp()).start()
-        self.load_goes_on()
-        return self
-
-    def before(self):
-        pass
-
-    def init(self):
-        self.pair.init()
-
-    def __exit__(self, *_):
-        if self.recorder:
-            self.recorder.stop()
-        self.forwarder.end()
-        self.pair.end()
-
-    def load_goes_on(self, timeout=30, by=50):
-        reached = self.recorder.count
-        wait_until(lambda: self.recorder.count > reached + by, timeout, "the load to go on")
-
-    def kill_host_a(self):
-        self.pair.a.relay.kill()
-        self.pair.a.postgres.kill()
-
-    def start_host_a(self):
-        self.pair.a.postgres.start()
-        self.pair.a.relay.start()
-
-
-class WitnessScene(Scene):
-    """With an etcd that each node reaches by a line of its own, which can be cut."""
-
-    def __init__(self, certificates=None, more=None):
-        self.etcd = Etcd(certificates)
-        self.lines = {name: FaultProxy(self.etcd.port) for name in "ab"}
-        self.more = more or {}
-        self.with_witness = True
-        super().__init__(sections=self.witness_section)
-
-    def witness_section(self, node):
-        section = {"endpoints": [self.etcd.url(self.lines[node].port)], **self.more}
-        return {"witness": section} if self.with_witness else {}
-
-    def before(self):
-        self.etcd.start()
-        for line in self.lines.values():
-            line.start()
-
-    def init(self):
-        for node in self.pair.nodes.values():
-            wait_until(lambda relay=node.relay: relay.status()["witness"]["answers"], 15, "the witness to be heard")
-        self.pair.init()
-
-    def __exit__(self, *_):
-        super().__exit__()
-        for line in self.lines.values():
-            line.end()
-        self.etcd.end()
-
-    def b_takes_over(self, timeout=20):
-        self.pair.b.relay.wait_state("ALONE", timeout=timeout)
-
-    def record(self):
-        return self.etcd.record(self.pair.uuid)
-
-
-def nothing_lost(scene, *nodes):
-    scene.recorder.stop()
-    for node in nodes:
-        scene.recorder.check(node.postgres)
-    if len(nodes) == 2:
-        same(*(node.postgres for node in nodes), "ledger")
 
 
 # Switchover.
@@ -342,9 +254,9 @@ def test_a_pair_outlives_its_witness(how):
 def test_a_witness_that_was_wiped_gives_no_authority():
     """Another store at the same address (R12): the pair goes on, nobody takes over by it, and the operator is told.
 
-    What operations.md says to do then: take the witness out of both files, restart the master's relay and then the
-    standby's; put it back, and restart the standby's and then the master's."""
-    with WitnessScene() as scene:
+    What operations.md says to do then: `pgtandem witness remove` on the master's host and then on the standby's, `add` on
+    the standby's and then on the master's, each with a restart of that relay."""
+    with WitnessScene(settings={"standby_timeout": "10s"}) as scene:
         pair = scene.pair
         for node in pair.nodes.values():
             wait_until(lambda relay=node.relay: relay.status()["witness"]["record"]["sync"], 10, "the relay to have seen it")
@@ -357,13 +269,13 @@ def test_a_witness_that_was_wiped_gives_no_authority():
         assert scene.record() is None
         shown = pair.tool.run("status", check=False).stdout
         assert re.search(r"witness +gives no authority", shown), shown
-        for with_witness, order in ((False, (pair.a, pair.b)), (True, (pair.b, pair.a))):
-            scene.with_witness = with_witness
-            pair.write_files()
-            for node in order:
-                node.relay.restart()
+        for action, order in (("remove", "ab"), ("add", "ba")):
+            for name in order:
+                more = ["--endpoints", scene.url(name)] if action == "add" else []
+                pair.tool.run("witness", action, "--node", name, "--yes", *more, on=name)
+                pair.nodes[name].relay.restart()
                 pair.wait_joined()
-            assert (pair.a.relay.status()["witness"] is not None) == with_witness
+            assert (pair.a.relay.status()["witness"] is not None) == (action == "add")
         wait_until(lambda: scene.record() and scene.record()["sync"], 15, "the new witness to hold the pair's record")
         assert pair.a.relay.status()["witness"]["flaw"] == ""
         scene.load_goes_on()

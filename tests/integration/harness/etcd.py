@@ -79,6 +79,11 @@ class Etcd(Program):
         found = answer.get("kvs", [])
         return json.loads(base64.b64decode(found[0]["value"])) if found else None
 
+    def put(self, pair_uuid, text, prefix="/pgtandem"):
+        """Anything under the pair's key, as somebody else's or an earlier time's."""
+        key, value = (base64.b64encode(part.encode()).decode() for part in (f"{prefix}/{pair_uuid}", text))
+        self.post("/v3/kv/put", {"key": key, "value": value})
+
     def enable_auth(self, user, password, prefix="/pgtandem"):
         """From now on clients log in; `user` may read and write below `prefix` alone."""
         key, end = (base64.b64encode(text.encode()).decode() for text in (prefix + "/", prefix + "0"))
