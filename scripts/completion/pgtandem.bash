@@ -18,6 +18,11 @@ _pgtandem_commands() {
   sed -n '/^Commands/,/^$/s/^  \([a-z][a-z-]*\)  *.*/\1/p'
 }
 
+# The words of which command $1 needs one, from its --help on standard input: "add remove" of "witness add|remove ...".
+_pgtandem_words() {
+  sed -n "s/^  pgtandem $1 \([a-z|]\{1,\}\) .*/\1/p" | tr '|' ' '
+}
+
 _pgtandem() {
   local program=$1 word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} help more commands command='' each
   # --flag=value is three words here.
@@ -41,8 +46,11 @@ _pgtandem() {
   COMPREPLY=()
   case $argument in
     '')
-      # A command that has been said is not said again.
-      if [ -n "$command" ]; then commands=; fi
+      # A command that has been said is not said again, nor one of its words.
+      if [ -n "$command" ]; then commands=$(_pgtandem_words "$command" <<<"$more"); fi
+      for each in ${command:+$commands}; do
+        case " ${COMP_WORDS[*]:1:COMP_CWORD-1} " in *" $each "*) commands= ;; esac
+      done
       mapfile -t COMPREPLY < <(compgen -W "$(_pgtandem_flags <<<"$help") $commands" -- "$word")
       ;;
     *'|'*) mapfile -t COMPREPLY < <(compgen -W "${argument//|/ }" -- "$word") ;;

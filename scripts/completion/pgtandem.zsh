@@ -37,15 +37,28 @@ _pgtandem_commands() {
   done
 }
 
+# The words of which command $2 needs one, from its --help text $1: "add" and "remove" of "witness add|remove ...".
+_pgtandem_words() {
+  local line
+  for line in ${(f)1}; do
+    if [[ $line =~ "^  pgtandem $2 ([a-z|]+) " ]]; then print -rl -- ${(s:|:)match[1]}; fi
+  done
+}
+
 _pgtandem() {
   local program=$words[1] before=$words[CURRENT-1] help command= each argument=
-  local -a commands flags
+  local -a commands flags more
   help="$($program --help 2>/dev/null)"
   commands=(${(f)"$(_pgtandem_commands "$help")"})
   for each in ${words[2,CURRENT-1]}; do
     if (( ${commands[(I)$each:*]} )); then command=$each; break; fi
   done
-  if [[ -n $command ]]; then help="$($program $command --help 2>/dev/null)"$'\n'$help; fi
+  if [[ -n $command ]]; then
+    help="$($program $command --help 2>/dev/null)"$'\n'$help
+    more=(${(f)"$(_pgtandem_words "$help" $command)"})
+    # One of them is enough.
+    if (( ${#${words[2,CURRENT-1]:*more}} )); then more=(); fi
+  fi
 
   if [[ $PREFIX == --*=* ]]; then
     before=${PREFIX%%=*}
@@ -55,7 +68,9 @@ _pgtandem() {
   case $argument in
     '')
       flags=(${(f)"$(_pgtandem_flags "$help")"})
-      if [[ $PREFIX == -* || -n $command || $#commands -eq 0 ]]; then
+      if [[ $PREFIX != -* && $#more -gt 0 ]]; then
+        compadd -- $more
+      elif [[ $PREFIX == -* || -n $command || $#commands -eq 0 ]]; then
         _describe -o option flags
       else
         _describe command commands
