@@ -175,8 +175,7 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     if (reads) co_await enter_read();
     if (ended()) co_return;
     s.lags = may_lag(plan);
-    s.forgivable =
-        plan.statement.kind == StatementKind::read || plan.statement.kind == StatementKind::session;
+    s.forgivable = plan.statement.kind == StatementKind::read;
   } else {
     co_await settled();
     const bool commits = plan.statement.kind == StatementKind::commit ||
