@@ -179,6 +179,21 @@ def serial(shared_serial):
 
 
 @pytest.fixture
+def line(shared_patient):
+    """Before the standby of `patient_world`."""
+    proxy = shared_patient.get().line
+    yield proxy
+    proxy.delay(0)
+
+
+@pytest.fixture
+def patient_world(shared_patient, line, request):
+    """As `world`; its standby may stand still for long, and be far off."""
+    with kept_equal(of_mirror(shared_patient.get()), request.module.SETUP) as kept:
+        yield kept
+
+
+@pytest.fixture
 def world(serial, request):
     """`serial` after the SETUP of the test's file: the servers are equal after every test, and the standby is joined."""
     with kept_equal(serial, request.module.SETUP) as kept:

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from harness import Pair, wait_until, wire
-from harness.players import SOON, answer, kept_equal, waits
-from harness.worlds import World, of_mirror, refusal
+from harness.players import SOON, answer, waits
+from harness.worlds import World, refusal
 
 pytestmark = [pytest.mark.skipif(bool(refusal()), reason=refusal() or "-"), pytest.mark.timeout(90)]
 
@@ -17,17 +17,8 @@ READ = "SELECT v FROM kept WHERE id = {}"
 
 
 @pytest.fixture
-def line(shared_patient):
-    """Before the standby of `world`."""
-    proxy = shared_patient.get().line
-    yield proxy
-    proxy.delay(0)
-
-
-@pytest.fixture
-def world(shared_patient, line):
-    with kept_equal(of_mirror(shared_patient.get()), SETUP) as kept:
-        yield kept
+def world(patient_world):
+    return patient_world
 
 
 def is_in_a_block(server):

@@ -41,17 +41,8 @@ def ready(world):
 
 
 @pytest.fixture
-def line(shared_patient):
-    """Before the standby of `world`."""
-    proxy = shared_patient.get().line
-    yield proxy
-    proxy.delay(0)
-
-
-@pytest.fixture
-def world(shared_patient, line):
-    with ready(of_mirror(shared_patient.get())) as kept:
-        yield kept
+def world(patient_world):
+    return patient_world
 
 
 @pytest.fixture
