@@ -19,6 +19,10 @@ void RoleMachine::fence(std::string reason) {
   answer_leaving(false);
   enter(RoleState::fenced, std::move(reason));
   update_grant();
+  end_sessions_of_fenced();
+}
+
+void RoleMachine::end_sessions_of_fenced() {
   step_ = Step::ending_sessions;
   awaited_ = end_sessions(EndHow::at_once, Milliseconds{0}, "this node is no longer master: " + reason_);
 }
@@ -69,6 +73,10 @@ void RoleMachine::on_fence_unwritable(const Event& event) {
     } else {
       enter(RoleState::fenced, why);
     }
+  } else if (const bool at_it = step_ == Step::ending_sessions || step_ == Step::clearing_backends;
+             !std::exchange(writing_again_, false) && at_it) {
+    // What it waits for may have been in the dropped part.
+    end_sessions_of_fenced();
   }
   // Requests whose answers were in the dropped part have been answered by the driver.
   set_reason(why);
@@ -81,11 +89,12 @@ void RoleMachine::on_write_again(const Event&) {
   deadline_.reset();
   if (storage_bad_ && found_ == SlotsFound::usable) {
     storage_bad_ = false;
+    writing_again_ = true;
     store(slot_);
     deadline_ = now_.steady;  // looked at again at once: by then a failure would have been told
     return;
   }
-  storage_bad_ = false;
+  storage_bad_ = writing_again_ = false;
   if (step_ == Step::none) fence_done();
 }
 

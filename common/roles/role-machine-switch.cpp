@@ -247,11 +247,8 @@ void RoleMachine::on_take_over_again(const Event& event) {
   if (done) return answer_peer(asked.id, true, {});
   const bool under_way = state_ == RoleState::candidate && candidacy_.over == Over::invited &&
                          candidacy_.epoch == body.epoch && !body.drained;
-  if (under_way) {
-    if (candidacy_.invitation != 0) answer_peer(candidacy_.invitation, false, "asked again");
-    candidacy_.invitation = asked.id;
-    return;
-  }
+  // Which of them the other node waits for is not known here: a no to an old one might be taken for the no.
+  if (under_way) return candidacy_.invitations.push_back(asked.id);
   const bool drained = state_ == RoleState::candidate && candidacy_.over == Over::drained && body.drained;
   if (drained) return answer_peer(asked.id, true, {});
   refuse_take_over(asked.id, body);
@@ -261,15 +258,24 @@ void RoleMachine::take_over_invited(RequestId id, Epoch epoch) {
   begin_candidacy({}, 0);
   if (!settings_.witness) {
     candidacy_.epoch = epoch;
-    candidacy_.invitation = id;
+    invited_by(id);
     return finish_invited();
   }
   enter(RoleState::candidate, "node " + peer_name() + " hands over");
   candidacy_.epoch = epoch;
   candidacy_.over = Over::invited;
   candidacy_.cleared = true;
-  candidacy_.invitation = id;
+  invited_by(id);
   claim_takeover();
+}
+
+/// 0: by a record.
+void RoleMachine::invited_by(RequestId id) {
+  if (id != 0) candidacy_.invitations.push_back(id);
+}
+
+void RoleMachine::refuse_invitations(const std::string& why) {
+  for (const RequestId id : std::exchange(candidacy_.invitations, {})) answer_peer(id, false, why);
 }
 
 /// Legs of the old epoch stay: they are the guests'.
@@ -283,9 +289,9 @@ void RoleMachine::finish_invited() {
   next.lineage = slot_.lineage.next(candidacy_.generation);
   store(std::move(next));
   stale_reason_ = "node " + peer_name() + " handed over to this node";
-  const RequestId id = std::exchange(candidacy_.invitation, 0);
+  const std::vector<RequestId> invitations = std::exchange(candidacy_.invitations, {});
   enter(RoleState::alone, stale_reason_);
-  if (id != 0) answer_peer(id, true, {});
+  for (const RequestId id : invitations) answer_peer(id, true, {});
 }
 
 /// As if both had stopped in order: the other's promise keeps it joined. Where the epoch was asked for

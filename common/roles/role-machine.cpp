@@ -240,9 +240,7 @@ void RoleMachine::enter(RoleState next, std::string reason) {
   if (init_request_ != 0) {
     answer_refused(std::exchange(init_request_, 0), "the init has ended: " + reason, "see `pgtandem status`");
   }
-  if (candidacy_.invitation != 0 && next != RoleState::candidate) {
-    answer_peer(std::exchange(candidacy_.invitation, 0), false, reason);
-  }
+  if (next != RoleState::candidate) refuse_invitations(reason);
   if (claim_.request != 0) {
     answer_refused(std::exchange(claim_.request, 0), "the init has ended: " + reason,
                    "see `pgtandem status`");

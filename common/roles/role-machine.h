@@ -149,11 +149,11 @@ class RoleMachine {
     Epoch epoch = 0;
     Uuid generation;
     Over over = Over::nobody;
-    bool cleared = false;      ///< the other node has given way: what it wrote before may be overruled
-    RequestId invitation = 0;  ///< of the peer
-    RoleRecord claim;          ///< for the witness
-    Uuid clean;                ///< of a drained master
-    Milliseconds until{0};     ///< steady: how long a drained master is asked
+    bool cleared = false;  ///< the other node has given way: what it wrote before may be overruled
+    std::vector<RequestId> invitations;  ///< the peer's question, and copies of it
+    RoleRecord claim;                    ///< for the witness
+    Uuid clean;                          ///< of a drained master
+    Milliseconds until{0};               ///< steady: how long a drained master is asked
   };
   /// A role that is taken up in RECOVER as soon as the witness, if there is one, has it.
   struct Claim {
@@ -269,6 +269,7 @@ class RoleMachine {
 
   // role-machine-fence.cpp
   void fence(std::string reason);
+  void end_sessions_of_fenced();
   void on_fence_by_epoch(const Event&);
   void on_fence_by_order(const Event&);
   void on_already_out(const Event&);
@@ -390,6 +391,8 @@ class RoleMachine {
   void refuse_take_over(RequestId id, const TakeOver& body);
   void on_take_over_again(const Event&);
   void take_over_invited(RequestId id, Epoch epoch);
+  void invited_by(RequestId id);
+  void refuse_invitations(const std::string& why);
   void finish_invited();
   void take_over_drained();
   void ask_drained();
@@ -446,6 +449,7 @@ class RoleMachine {
   std::vector<RequestId> fence_requests_;  ///< of the peer, answered when the sessions are ended
   RequestId fence_order_ = 0;
   bool storage_bad_ = false;
+  bool writing_again_ = false;  ///< and nothing but that
   DrainFor drain_for_ = DrainFor::stop;
   bool stop_wanted_ = false;
   bool stopped_ = false;

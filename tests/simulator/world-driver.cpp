@@ -189,7 +189,8 @@ void World::ask_witness(Host& host, Ticket ticket, std::optional<action::SwapWit
     trace(name_of(host) + " swaps epoch " + std::to_string(swap->record.role.epoch) + " master " +
           std::string(to_string(swap->record.role.master)) + " on " + std::to_string(swap->expected));
   }
-  send(from, Site::witness, [this, &host, from, ticket, swap, over, life = host.life] {
+  const bool by_word = host.word_pending && swap && swap->record.role.master == host.node;
+  send(from, Site::witness, [this, &host, from, ticket, swap, over, by_word, life = host.life] {
     if (!witness_.up) return;
     WitnessReply reply;
     reply.identity = witness_.identity;
@@ -198,7 +199,7 @@ void World::ask_witness(Host& host, Ticket ticket, std::optional<action::SwapWit
       witness_.record = swap->record;
       reply.swapped = true;
       // The answer to the operator may be lost; the word was given, and this is what it was given for.
-      if (host.word_pending && swap->record.role.master == host.node) excuse(host);
+      if (by_word) excuse(host);
     } else {
       reply.record = witness_.record;
       reply.record_revision = witness_.key_revision;

@@ -1,5 +1,7 @@
 /// R3 to R6, R11, R12 and the change of master, one machine at a time: the test plays the other node, the
 /// witness and the floor.
+#include <map>
+
 #include <catch2/catch.hpp>
 
 #include "common/roles/role-machine.h"
@@ -555,6 +557,45 @@ TEST_CASE("a refused hand-over leaves the master, and is for good") {
   standby.postmaster_ok = false;
   (void)a.give(event::PeerAnswered{a.ask_ticket, {standby, false, false, "no"}});
   CHECK(a.machine.state() == RoleState::master);
+}
+
+TEST_CASE("a copy of the question to take over is no reason for a no to the question") {
+  // Found by the simulation: the master took it for the standby's no, and went on beside it.
+  Bench bench(Node::b);
+  bench.be_standby();
+  (void)bench.answer_witness();
+  const TakeOver question{4, false};
+  (void)bench.give(event::PeerAsked{9, {bench.peer(RoleState::draining), question}});
+  REQUIRE(bench.machine.state() == RoleState::candidate);
+  const auto copied = bench.give(event::PeerAsked{10, {bench.peer(RoleState::draining), question}});
+  CHECK(last<action::AnswerPeer>(copied) == nullptr);
+  std::map<RequestId, bool> answers;
+  for (const Action& action : bench.answer_witness()) {
+    if (const auto* answer = std::get_if<action::AnswerPeer>(&action)) answers[answer->id] = answer->ok;
+  }
+  CHECK(bench.machine.state() == RoleState::alone);
+  CHECK(answers == std::map<RequestId, bool>{{9, true}, {10, true}});
+}
+
+TEST_CASE("a fenced node whose first write failed ends its sessions nevertheless") {
+  // Found by the simulation: the order to end them was in the part that the failed write takes along, and the
+  // node waited for its end for ever.
+  Bench bench(Node::a);
+  bench.be_master();
+  const auto fenced = bench.give(event::Ordered{3, command::Fence{}});
+  REQUIRE(bench.machine.state() == RoleState::fenced);
+  REQUIRE(last<action::EndSessions>(fenced) != nullptr);
+  const auto again = bench.give(event::StoreFailed{"full"});
+  const auto* const ends = last<action::EndSessions>(again);
+  REQUIRE(ends != nullptr);
+  (void)bench.give(event::SessionsEnded{last<action::EndSessions>(fenced)->ticket, true});
+  const auto cleared = bench.give(event::SessionsEnded{ends->ticket, true});
+  REQUIRE(last<action::EndLocalBackends>(cleared) != nullptr);
+  (void)bench.give(event::BackendsEnded{last<action::EndLocalBackends>(cleared)->ticket, true, ""});
+  bench.now += 1100ms;
+  (void)bench.tick();
+  (void)bench.tick();
+  CHECK(bench.machine.state() == RoleState::recover);
 }
 
 TEST_CASE("a standby that was invited does not overrule a master that has claimed anew meanwhile") {
