@@ -121,7 +121,8 @@ def probe(session):
 @pytest.fixture
 def smithy():
     """A world of its own: it is not as others want it afterwards."""
-    with Mirror("--discipline", "serial", direct=True, settings={"autovacuum": "off"}) as mirror:
+    patience = "20s"  # some of its queries take long, and the standby has nothing that another one may wait for
+    with Mirror("--discipline", "serial", "--standby-timeout", patience, direct=True, settings={"autovacuum": "off"}) as mirror:
         for statement in (*SMITHED, OF_THE_SERVER,
                           f"GRANT SELECT, INSERT, UPDATE, DELETE ON smithed_view, smithed_rows, smithed_more_rows TO {USER}",
                           f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {USER}"):
