@@ -24,11 +24,6 @@ void OutBuffer::flush(std::shared_ptr<void> owner) {
   later_.clear();
 }
 
-void OutBuffer::forget_kept() {
-  kept_ = 0;
-  later_ = std::string();
-}
-
 void OutBuffer::write(ByteSpan bytes, std::shared_ptr<void> owner) {
   if (failed_) return;
   if (pending() != 0) {

@@ -19,8 +19,6 @@ class OutBuffer {
   /// Keeps `bytes` until something else is sent, so that one write carries both; or until flush().
   void send_later(ByteSpan bytes);
   void flush(std::shared_ptr<void> owner);
-  /// What is kept is not wanted any more.
-  void forget_kept();
   /// So many times send_later() was called since.
   std::size_t kept() const { return kept_; }
   /// From now on everything is dropped.

@@ -201,7 +201,7 @@ void Session::on_frontend_gone(bool orderly) {
 void Session::drain(EndReason reason) {
   const bool between = tracker_.phase() == RequestTracker::Phase::between;
   const bool whole = between || tracker_.phase() == RequestTracker::Phase::sent;
-  if (units_.empty() || is_settled() || !whole || (between && status_ != 'I')) {
+  if (units_.empty() || !whole || (between && status_ != 'I')) {
     end(reason, {}, {});
     return;
   }

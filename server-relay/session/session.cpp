@@ -87,7 +87,6 @@ void Session::end(EndReason reason, const std::string& detail, const std::string
 void Session::close_legs() {
   if (tracker_.phase() == RequestTracker::Phase::between) {
     if (master_->stream.is_open()) master_->out.send(as_bytes(kTerminate), owner());
-    standby_->out.forget_kept();
     if (standby_->stream.is_open() && standby_state_ == StandbyState::live)
       standby_->out.send(as_bytes(kTerminate), owner());
   }
@@ -118,9 +117,7 @@ void Session::wake_all() {
 
 /// Nothing is under way on either leg that the other one may not have.
 bool Session::is_settled() const {
-  if (phase_ != Phase::streaming) return true;
-  const bool between = tracker_.phase() == RequestTracker::Phase::between;
-  return between && (units_.empty() || (serial_ != nullptr && only_laggards_left()));
+  return phase_ != Phase::streaming || (tracker_.phase() == RequestTracker::Phase::between && units_.empty());
 }
 
 void Session::end_if_idle() {
@@ -133,6 +130,7 @@ void Session::end_if_idle() {
 void Session::end_for_operator(SessionEnd how, const std::string& message) {
   end_message_ = message;
   end_when_idle_ = true;
+  if (serial_ != nullptr) flush_laggards();
   if (how == SessionEnd::at_once || phase_ != Phase::streaming) {
     end_with_error(EndReason::ended_by_relay, {pgtandem::Severity::fatal, "57P01", message}, message);
   } else {

@@ -141,7 +141,7 @@ def test_a_definition_does_not_wait_for_what_is_kept(world, player):
 
 
 def test_a_client_that_leaves_behind_reads_costs_nothing(world, player):
-    """Its last reads may never come to the standby, and nothing is missed there."""
+    """Its last reads come to the standby although it has gone, and nothing is missed there."""
     for _ in range(20):
         with wire.Wire(world.relay.port) as client:
             client.login()
