@@ -27,9 +27,9 @@ enum class MismatchKind : std::uint8_t {
 
 struct Mismatch {
   MismatchKind kind = MismatchKind::none;
-  std::string what;     ///< one sentence
-  std::string master;   ///< reply in short
-  std::string standby;  ///< reply in short
+  std::string what;        ///< one sentence
+  std::string master;      ///< reply in short
+  std::string standby;     ///< reply in short
   std::uint64_t unit = 0;  ///< its number, as units() counts them
 };
 
