@@ -73,11 +73,11 @@ void RoleMachine::on_fence_unwritable(const Event& event) {
     } else {
       enter(RoleState::fenced, why);
     }
-  } else if (const bool at_it = step_ == Step::ending_sessions || step_ == Step::clearing_backends;
-             !std::exchange(writing_again_, false) && at_it) {
+  } else if (!writing_again_ && (step_ == Step::ending_sessions || step_ == Step::clearing_backends)) {
     // What it waits for may have been in the dropped part.
     end_sessions_of_fenced();
   }
+  writing_again_ = false;
   // Requests whose answers were in the dropped part have been answered by the driver.
   set_reason(why);
   storage_bad_ = true;

@@ -255,6 +255,7 @@ void RoleMachine::enter(RoleState next, std::string reason) {
   awaited_ = 0;
   asked_ = 0;
   deadline_.reset();
+  writing_again_ = false;
   if (!is_active(next) || next == RoleState::degrading) stall_ = {};
   if (next != RoleState::recover) was_clean_ = {};
   tell(level_of(next), "role-" + lower(to_string(next)),
