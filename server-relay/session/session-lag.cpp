@@ -66,10 +66,12 @@ bool Session::only_laggards_left() const {
 /// The standby has no more to do than a few reads that the master did in no time, and gets them with what
 /// comes next.
 bool Session::standby_is_near() const {
-  if (serial_->aligning || !only_laggards_left()) return !serial_->aligning && units_.empty();
+  if (serial_->aligning) return false;
+  if (units_.empty()) return true;
+  if (!only_laggards_left() || units_.size() > kMostInFront) return false;
   SteadyTime::duration sum{0};
   for (std::size_t i = 0; i < units_.size(); ++i) sum += units_[i].master_done - units_[i].began;
-  return units_.size() <= kMostInFront && sum <= kLittle;
+  return sum <= kLittle;
 }
 
 /// For a write that another session's may get past on the standby, while the standby has something else to
@@ -77,7 +79,7 @@ bool Session::standby_is_near() const {
 asio::awaitable<void> Session::nearly_settled() {
   while (!ended() && !standby_is_near()) {
     flush_laggards();
-    if (!standby_is_near()) co_await serial_->event.wait();
+    co_await serial_->event.wait();
   }
 }
 

@@ -116,8 +116,12 @@ void Session::finish_matched_units() {
     units_.pop_front();
     ++first_unit_;
     if (untried && --serial_->untried == 0) end_untried();
-    if (serial_ != nullptr && units_.empty()) on_units_settled();
-    if (serial_ != nullptr && standby_is_near()) serial_->event.notify();
+    if (serial_ == nullptr) continue;
+    if (units_.empty()) {
+      on_units_settled();
+    } else if (standby_is_near()) {
+      serial_->event.notify();
+    }
   }
 }
 
