@@ -76,6 +76,14 @@ def at_rest(server, pid, query=""):
                SOON, f"{server.name} to be done")
 
 
+def late_in_a_block(world, make):
+    """A new session in a transaction that has been begun on the standby too, and its backend there."""
+    late, leg = with_leg(make, world.standby)
+    late.begin()
+    at_rest(world.standby, leg, "BEGIN")
+    return late, leg
+
+
 # A standby that is late.
 
 @contextlib.contextmanager
@@ -146,10 +154,8 @@ def test_a_transaction_is_over_when_both_servers_have_ended_it(early, protocol, 
 
 def test_what_found_no_row_has_found_none_on_both(world, player):
     """The standby has still to look for a row that is not there: nobody makes it in the meantime."""
-    late, leg = with_leg(player, world.standby)
+    late, leg = late_in_a_block(world, player)
     maker = player()
-    late.begin()
-    at_rest(world.standby, leg, "BEGIN")
     with world.standby.frozen_backend(leg):
         assert answer(late.go(ADD.format(11), tag="UPDATE 0")).ok
         made = maker.go(NEW_ROW, tag="INSERT 0 1")
@@ -160,10 +166,8 @@ def test_what_found_no_row_has_found_none_on_both(world, player):
 
 def test_one_write_after_the_other_leaves_none_behind(world, player):
     """A second write does not go to the master while the standby is at the first: that found no row, and must not find one."""
-    late, leg = with_leg(player, world.standby)
+    late, leg = late_in_a_block(world, player)
     maker = player()
-    late.begin()
-    at_rest(world.standby, leg, "BEGIN")
     with world.standby.frozen_backend(leg):
         assert answer(late.go(ADD.format(11), tag="UPDATE 0")).ok
         second = late.go(ADD.format(1), tag="UPDATE 1")
@@ -176,10 +180,9 @@ def test_one_write_after_the_other_leaves_none_behind(world, player):
 
 def test_rows_are_taken_in_one_order_by_both(world, player):
     """A session whose standby is late does not take a further row on the master: another one gets it first, on both."""
-    late, leg = with_leg(player, world.standby)
+    late, leg = late_in_a_block(world, player)
     other = player()
-    late.begin(), other.begin()
-    at_rest(world.standby, leg, "BEGIN")
+    other.begin()
     with world.standby.frozen_backend(leg):
         assert answer(late.go(DOUBLE.format(2), tag="UPDATE 1")).ok
         second = late.go(DOUBLE.format(1), tag="UPDATE 1")

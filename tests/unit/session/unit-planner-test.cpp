@@ -64,8 +64,8 @@ std::string bound(std::string_view portal, std::string_view name,
   for (const std::string& value : values) body += int32(std::uint32_t(value.size())) + value;
   return build_message('B', body + int16(0));
 }
-std::string execute(std::string_view portal = "") {
-  return build_message('E', text(portal) + int32(0));
+std::string execute(std::string_view portal = "", std::uint32_t most_rows = 0) {
+  return build_message('E', text(portal) + int32(most_rows));
 }
 std::string closed(char what, std::string_view name) {
   return build_message('C', what + text(name));
@@ -97,6 +97,14 @@ struct Rig {
 constexpr const char* kLocalUpdate = "UPDATE t SET n = n + 1 WHERE id = $1";
 
 }  // namespace
+
+TEST_CASE("an Execute that asks for so many rows leaves its portal open") {
+  Rig rig;
+  const std::string unit = parse("", "SELECT 1") + bound("p", "");
+  CHECK_FALSE(rig.plan(unit + execute("p") + kSync).in_parts);
+  CHECK(rig.plan(unit + execute("p", 10) + kSync).in_parts);
+  CHECK(rig.plan(unit + build_message('E', text("p")) + kSync).in_parts);  // broken off
+}
 
 TEST_CASE("a unit ends with the message that ReadyForQuery answers, and not before it is there") {
   const std::string unit =
