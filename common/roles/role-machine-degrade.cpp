@@ -125,13 +125,16 @@ void RoleMachine::on_not_certain(const Event& event) {
 }
 
 void RoleMachine::on_check_fork(const Event&) {
-  const bool forked = kinship(*peer_.report) == Kinship::forked;
-  if (forked && !fork_alarm_) {
-    tell(TellLevel::error, "copies-forked",
-         "both nodes went on from a common state; node " + peer_name() +
-             " holds writes that this master does not");
+  const Kinship kin = kinship(*peer_.report);
+  const bool forked = kin == Kinship::forked;
+  const bool apart = forked || kin == Kinship::unrelated;
+  if (apart && !fork_alarm_) {
+    tell(TellLevel::error, forked ? "copies-forked" : "copies-unrelated",
+         std::string(forked ? "both nodes went on from a common state"
+                            : "the data of the two nodes have nothing in common") +
+             "; node " + peer_name() + " holds writes that this master does not");
   }
-  fork_alarm_ = forked;
+  fork_alarm_ = apart;
 }
 
 /// After a stall nothing is released before the other node has been heard, or has not answered (hard point

@@ -443,7 +443,7 @@ class RoleMachine {
   std::string stale_reason_;
   std::string bad_note_;     ///< what is wrong with the slot files
   bool unrelated_ = false;   ///< R8: nothing in common
-  bool fork_alarm_ = false;  ///< R8, seen by the active node
+  bool fork_alarm_ = false;  ///< R8: forked or nothing in common, seen by the active node
   Epoch claimed_ = 0;
   Candidacy candidacy_;
   std::vector<RequestId> fence_requests_;  ///< of the peer, answered when the sessions are ended

@@ -118,7 +118,8 @@ bool World::carry_out(Host& host, const Action& action) {
     // Not inside the machine's own actions.
     later(1ms, [answered, text = done->answer] { answered(text); });
   } else if (const auto* tell = std::get_if<action::Tell>(&action)) {
-    if (tell->name == "copies-forked" || tell->name == "role-split") forked_seen_ = true;
+    const bool apart = tell->name == "copies-forked" || tell->name == "copies-unrelated";
+    if (apart || tell->name == "role-split") forked_seen_ = true;
   } else if (std::holds_alternative<action::Stopped>(action)) {
     host.stopped = true;
   } else if (const auto* read = std::get_if<action::ReadWitness>(&action)) {

@@ -450,6 +450,8 @@ TEST_CASE("copies with nothing in common refuse each other until one is given up
   sim.run_for(5s);
   CHECK(sim.state(Node::a) == RoleState::recover);
   CHECK(sim.machine(Node::a).reason().find("nothing in common") != std::string::npos);
+  CHECK(sim.state(Node::b) == RoleState::alone);
+  CHECK(std::ranges::count(sim.b().told, "copies-unrelated") == 1);
   CHECK_FALSE(sim.bootstrap(Node::b).ok);
   CHECK(sim.ordered(Node::a, command::GiveUp{}).ok);
   CHECK(sim.bootstrap(Node::b).ok);
