@@ -85,6 +85,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool counts_untried = false;     ///< some of them are in the gate, and counted there
   bool sends_untried = false;      ///< the next unit is one of them
   bool forgivable = false;         ///< of the next unit (Session::Unit)
+  bool begins = false;             ///< of the next unit (Session::Unit)
   bool lags = false;               ///< the next unit comes to the standby with the one behind it
   bool waits_in_server = false;    ///< and was found waiting there
   bool standby_must_fail =
@@ -185,6 +186,8 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool deferring = false;
   bool watching = false;  ///< the master's unit is alone and under way: is it waiting for somebody?
   std::string deferred;
+  std::size_t deferred_prefix = 0;     ///< bytes of it that are the relay's
+  std::size_t names_answered = 0;      ///< ParseComplete and CloseComplete of the master in this unit
   bool aligning = false;               ///< has run, and the sequences are being made equal
   bool alone_moves_sequences = false;  ///< it may have moved some
   bool calls_code = false;             ///< CALL or DO: what it commits inside is not seen
@@ -205,6 +208,7 @@ struct SerialState final : private UnitPlanner::Classifier {
     unit = number;
     master = standby = {};
     committed_inside = completed_inside = forgiving = standby_cancelled = false;
+    deferred_prefix = names_answered = 0;
   }
 
  private:

@@ -73,6 +73,28 @@ void Session::flush_deferred() {
   s.deferred = std::string();
 }
 
+/// Of the unit that the master gave up, what it did all the same: prepared statements outlive a failure
+/// (PostgreSQL manual, "Extended Query").
+std::string Session::names_to_keep() const {
+  const SerialState& s = *serial_;
+  std::string kept;
+  MessageSplitter splitter(s.deferred.size() + 1);
+  ByteSpan rest = as_bytes(s.deferred);
+  const std::byte* const unit = rest.data() + s.deferred_prefix;
+  std::size_t answered = s.names_answered;
+  while (const std::optional<MessagePiece> piece = splitter.next(rest)) {
+    if (piece->type != 'P' && piece->type != 'C') continue;
+    const std::string_view body = as_text(piece->body);
+    if (piece->wire.data() >= unit) {
+      if (answered-- == 0) break;
+    } else if (body.starts_with("pgtandem") || body.substr(1).starts_with("pgtandem")) {
+      continue;  // the relay's own
+    }
+    kept += as_text(piece->wire);
+  }
+  return kept;
+}
+
 /// The master has finished the unit, or its input is too long to be kept: the standby gets it.
 void Session::send_deferred() {
   SerialState& s = *serial_;
@@ -85,9 +107,11 @@ void Session::send_deferred() {
   const bool nothing_committed = !s.committed_inside && (!s.calls_code || s.victim_clean);
   s.victim_clean = false;
   if (gave_up && nothing_committed) {
-    std::string text = status_of_master_ == 'E' ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK";
-    if (status_of_master_ == 'E' && status_ == 'I') text.insert(0, "BEGIN; ");
-    s.deferred = build_message('Q', text + '\0');
+    const bool fails = status_of_master_ == 'E';
+    std::string text = names_to_keep();
+    if (fails && status_ == 'I') append_own_statement(text, "BEGIN");
+    append_own_statement(text, fails ? "ROLLBACK TO SAVEPOINT pgtandem_none" : "ROLLBACK");
+    s.deferred = text + build_message('S', {});
     s.forgiving = true;
     for (std::size_t i = 0; i < units_.size(); ++i) units_[i].prefix.of_standby = 0;
   }

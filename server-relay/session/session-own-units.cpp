@@ -66,6 +66,11 @@ constexpr unsigned kRepliesApart = kRepliesToExecution + 4;  ///< and four Close
 
 // Units of the relay's own.
 
+/// Without a Sync.
+void Session::append_own_statement(std::string& out, std::string_view sql) {
+  append_apart(out, sql);
+}
+
 void Session::own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended) {
   SerialState& s = *serial_;
   push_unit(Unit::Role::own);

@@ -112,6 +112,7 @@ void Session::take_reply(MessagePiece& piece, PassingRun& run) {
   if (mapped) piece = in_place_of(piece, *mapped);
   if (oids_.active()) oids_.on_master_reply(piece);
   if (piece.type == 'S' && piece.whole()) note_parameter(piece.body);
+  if (serial_ != nullptr && piece.last && (piece.type == '1' || piece.type == '3')) ++serial_->names_answered;
   if (of != nullptr) of->master_bytes += piece.wire.size();
   if (outcome && outcome->fatal) {
     // The backend is going away. What that means is judged when its connection ends.

@@ -116,6 +116,7 @@ void Session::begin_unit() {
   units_.back().untried = std::exchange(serial_->sends_untried, false);
   units_.back().lags = std::exchange(serial_->lags, false);
   units_.back().forgivable = std::exchange(serial_->forgivable, false);
+  units_.back().begins = std::exchange(serial_->begins, false);
 }
 
 void Session::push_unit(Unit::Role role) {
@@ -140,6 +141,7 @@ void Session::send_to_legs(ByteSpan run) {
   const bool has_prefix = serial_ != nullptr && (!serial_->to_master.empty() || !serial_->to_standby.empty());
   if (has_prefix) {  // behind its prefix, in one write
     const std::string_view mapped = oids_.active() ? std::string_view(for_standby_) : as_text(run);
+    serial_->deferred_prefix = serial_->to_standby.size();
     serial_->to_master.append(guest_ ? mapped : as_text(run));
     serial_->to_standby.append(mapped);
     for_standby_.clear();

@@ -59,8 +59,9 @@ asio::awaitable<void> Session::serve_serial() {
         plan.statement = UnitStatement{.kind = StatementKind::opaque};
       }
       while (!ended() && phase_ == Phase::streaming && !may_start_unit()) co_await request_event_.wait();
-      // The standby's answer to what it was given instead is still to be forgiven.
-      if (serial_->forgiving) co_await settled();
+      // The standby's answer to what it was given instead is still to be forgiven, or it is still to be seen
+      // what it is given.
+      if (serial_->forgiving || serial_->deferring) co_await settled();
       if (ended() || phase_ != Phase::streaming) co_return;
       serial_->admitting = true;
       co_await admit_unit(plan);
@@ -140,7 +141,7 @@ Session::Way Session::way_of(const UnitPlan& plan) const {
 
 asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
   SerialState& s = *serial_;
-  if (status_ == 'E' && !units_.empty()) co_await settled();
+  if ((status_ == 'E' || s.master.failed()) && !units_.empty()) co_await settled();
   if (s.forgiving) co_await settled();
   if (ended()) co_return;
   const bool may_ask =
@@ -175,7 +176,9 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     if (reads) co_await enter_read();
     if (ended()) co_return;
     s.lags = may_lag(plan);
-    s.forgivable = plan.statement.kind == StatementKind::read;
+    s.begins = status_ == 'I' && plan.statement.kind == StatementKind::begin;
+    s.forgivable = s.begins || plan.statement.kind == StatementKind::read;
+    s.deferring = goes_to_master_first(plan);
   } else {
     co_await settled();
     const bool commits = plan.statement.kind == StatementKind::commit ||
@@ -205,10 +208,33 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     if (way == Way::alone) co_await lift_idle_limit_of_standby(plan.extended);
     if (ended()) co_return;
     if (way == Way::alone) begin_alone();
-    // The master's verdict on a serializable transaction comes first (hard point 16).
-    if (way == Way::end && s.serializable && standby_state_ == StandbyState::live) s.deferring = true;
+    if (way == Way::end && goes_to_master_first(plan)) s.deferring = true;
   }
   s.admitted = true;
+}
+
+/// What changes the state of session or transaction and waits for nobody. A cancel or the client's time limit
+/// can hit it on the master alone, and the standby must then not have done it: it waits for the master's
+/// answer.
+bool Session::goes_to_master_first(const UnitPlan& plan) const {
+  if (standby_state_ != StandbyState::live || plan.completeness != UnitPlan::Completeness::whole)
+    return false;
+  switch (plan.statement.kind) {
+    case StatementKind::session:
+      return true;
+    case StatementKind::savepoint:
+    case StatementKind::release:
+    case StatementKind::rollback:
+    case StatementKind::rollback_to:
+      return status_ != 'I';
+    case StatementKind::commit:
+      return status_ == 'E' ||
+             (status_ == 'T' && serial_->serializable);  // judged by the master (hard point 16)
+    case StatementKind::prepare_transaction:
+      return serial_->serializable;
+    default:
+      return false;
+  }
 }
 
 /// What the plan says about the transaction that the unit begins, or runs in.

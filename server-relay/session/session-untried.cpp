@@ -155,28 +155,31 @@ asio::awaitable<void> Session::watch_untried() {
 
 /// What the master gave up, the standby may have done, or refused for another reason: nothing is missed, but
 /// its transaction has to fail, too. Of an earlier unit, which the standby had still to do, differences count
-/// as ever. A read outside of transactions may as well be given up by the standby alone.
+/// as ever. A read outside of transactions may as well be given up by the standby alone. The transaction that
+/// the master did not begin the standby must end.
 void Session::forgive_what_commits_nothing() {
   SerialState& s = *serial_;
   const Mismatch* const mismatch = matcher_.pending_mismatch();
   if (mismatch == nullptr || mismatch->unit != s.unit || s.unit < first_unit_ ||
-      s.unit >= first_unit_ + units_.size() || !units_[std::size_t(s.unit - first_unit_)].forgivable)
+      s.unit >= first_unit_ + units_.size())
     return;
+  const Unit& unit = units_[std::size_t(s.unit - first_unit_)];
+  if (!unit.forgivable) return;
   const bool standby_gave_up = s.standby.failed() && s.standby.has_own_reasons();
-  const bool only_standby = !s.master.failed() && standby_gave_up && status_ == 'I';
+  const bool only_standby = !s.master.failed() && standby_gave_up && status_ == 'I' && !unit.begins;
   const bool master_too = s.master.failed() && (s.master.has_own_reasons() || standby_gave_up);
   if (!only_standby && !master_too) return;
   drop_mismatches();
-  s.standby_must_fail = s.standby_must_fail || (status_ != 'I' && !s.standby.failed());
+  s.standby_must_fail = s.standby_must_fail || ((status_ != 'I' || unit.begins) && !s.standby.failed());
 }
 
-/// Both have finished it: both transactions fail now.
+/// Both have finished it: both transactions fail now, or the one that the standby alone has begun ends.
 void Session::fail_standby_too() {
   SerialState& s = *serial_;
   if (!std::exchange(s.standby_must_fail, false) || ended() || standby_state_ != StandbyState::live) return;
   s.youngest_savepoints = 0;
   s.forgiving = true;  // the next unit waits until this is done
-  own_unit_text("ROLLBACK TO SAVEPOINT pgtandem_none", true);
+  own_unit_text(status_ == 'I' ? "ROLLBACK" : "ROLLBACK TO SAVEPOINT pgtandem_none", true);
   flush_own();
 }
 

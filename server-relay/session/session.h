@@ -82,6 +82,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
     bool deferred = false;    ///< the standby began when the master had finished
     bool untried = false;     ///< counts in SerialState::untried
     bool forgivable = false;  ///< commits nothing: what one server gives up of it, the other one may, too
+    bool begins = false;      ///< a BEGIN outside of a transaction
     bool lags = false;        ///< the standby gets it together with the next one (session-lag.cpp)
     SteadyTime began{};
     SteadyTime master_done{};
@@ -146,6 +147,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void leave_serial();
   asio::awaitable<void> serve_serial();
   bool waits_for_safe_snapshot() const;
+  bool goes_to_master_first(const UnitPlan& plan) const;
   bool fixes_snapshot() const;
   Way way_of(const UnitPlan& plan) const;
   asio::awaitable<void> admit_unit(UnitPlan& plan);
@@ -183,10 +185,12 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void defer(ByteSpan run);
   void flush_deferred();
   void send_deferred();
+  std::string names_to_keep() const;
   asio::awaitable<void> watch_alone();
 
   // session-own-units.cpp
   void own_unit_texts(std::string_view master_sql, std::string_view standby_sql, bool extended);
+  static void append_own_statement(std::string& out, std::string_view sql);
   void own_unit_text(std::string_view sql, bool extended);
   void flush_own();
   void add_prefix(std::string_view master_sql, std::string_view standby_sql, bool extended);

@@ -69,6 +69,8 @@ def status_after(before, sql, ok):
     ends = (words[0] in ("COMMIT", "END", "ABORT") or words[0] == "ROLLBACK" or words[:2] == ["PREPARE", "TRANSACTION"])
     ends = ends and words[1:2] not in (["TO"], ["PREPARED"])
     if not ok:
+        if before == "E":
+            return "E"  # a COMMIT, too, that was given up before it did anything
         return "I" if ends and words[0] != "ROLLBACK" or before == "I" else "E"
     if ends:
         return "I"
