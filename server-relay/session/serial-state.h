@@ -195,6 +195,7 @@ struct SerialState final : private UnitPlanner::Classifier {
   bool completed_inside = false;       ///< one of several statements
   bool forgiving = false;              ///< the standby was not given what the master gave up
   bool standby_cancelled = false;      ///< it is still at what the master has refused
+  std::chrono::steady_clock::time_point standby_cancelled_at{};  ///< the last time
 
   /// A unit begins: what was to go in front of it does.
   void take_prefix(PrefixReplies& replies) {

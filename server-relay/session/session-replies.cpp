@@ -227,7 +227,10 @@ bool Session::may_pass(const MessagePiece& piece, const std::optional<Outcome>& 
   const std::uint64_t number = outcome ? master_outcomes_ - 1 : master_outcomes_;
   // The rule sees every outcome, released or not: it follows the transaction's state by them.
   const bool ruled = outcome && rule_.must_wait(*outcome);
-  const bool waits = ruled && !(lags && may_tell_without_standby());
+  // What the master alone gave up the standby may be at for long: the next unit must not get behind it.
+  const bool failed = outcome && outcome->kind == Outcome::Kind::error;
+  if (failed && lags) flush_laggards();
+  const bool waits = ruled && !(lags && !failed && may_tell_without_standby());
   const bool ready = outcome && outcome->kind == Outcome::Kind::ready;
   if (held_.has_open_message()) {
     held_.append(piece.wire);

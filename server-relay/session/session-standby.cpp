@@ -289,7 +289,7 @@ void Session::check_standby_clock(SteadyTime now) {
   if (lag != 0 && !units_.empty()) {
     const Unit& unit = units_.front();
     const auto waited = now - unit.master_done;
-    if (serial_ != nullptr && waited > kRefusedLimit) stop_refused_on_standby();
+    if (serial_ != nullptr && waited > kRefusedLimit) stop_refused_on_standby(now);
     if (waited <= settings.standby_timeout || now < extended_until_) return;
     // A standby that began when the master had finished may take as long again.
     const auto half = (unit.master_done - unit.began) * (unit.deferred ? 3 : 1) / 2;
@@ -310,13 +310,17 @@ void Session::check_standby_clock(SteadyTime now) {
 }
 
 /// What the master has refused for good, and had committed nothing of, the standby need not finish: it may
-/// wait there for a transaction that was not in the master's way (a deferred key that is taken twice).
-void Session::stop_refused_on_standby() {
+/// wait there for a transaction that was not in the master's way (a deferred key that is taken twice), or not
+/// have begun it when the first cancel came, and now be at it without the client's time limit.
+void Session::stop_refused_on_standby(SteadyTime now) {
   SerialState& s = *serial_;
   const bool nothing_committed = !s.committed_inside && !s.calls_code;
   const bool refused = s.master.failed() && !s.standby.failed() && nothing_committed && units_.size() == 1;
-  if (!refused || s.judging || s.standby_cancelled) return;
+  const bool undecided = s.judging && s.master.sqlstate != "57014";  // an attempt that may be sent again
+  if (!refused || undecided || s.forgiving || cancels_ != 0) return;
+  if (now - s.standby_cancelled_at <= kRefusedLimit) return;
   s.standby_cancelled = true;
+  s.standby_cancelled_at = now;
   spawn(&Session::cancel_on_standby);
 }
 

@@ -336,7 +336,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::uint64_t master_ahead() const;
   std::uint64_t standby_ahead() const;
   void check_standby_clock(SteadyTime now);
-  void stop_refused_on_standby();
+  void stop_refused_on_standby(SteadyTime now);
   asio::awaitable<void> probe_then_judge();
   bool mirrored() const { return standby_state_ != StandbyState::none; }
 

@@ -143,6 +143,34 @@ def test_a_setting_that_the_master_gives_up(world, protocol):
         session.do("UPDATE kept SET v = (1.0::float8 / 3)::text::numeric WHERE id = 3", tag="UPDATE 1")
 
 
+SLOW = "(SELECT count(*) FROM generate_series(1, 100000000) AS a)"
+SLOW_ONES = {"a read": f"SELECT v + {SLOW} FROM kept WHERE id = 3", "a write": f"UPDATE kept SET v = v + {SLOW} WHERE id = 3"}
+
+
+# What goes out in front of a write in autocommit waits for the standby.
+@pytest.mark.parametrize("inside, statement", ((False, "a read"), (True, "a read"), (True, "a write")))
+def test_what_the_master_gives_up_before_the_standby_has_begun_it(world, protocol, inside, statement):
+    """The standby, which misses the first cancel and has no limit of its own, is stopped all the same."""
+    with players(world, protocol) as player:
+        before = world.standby.pids()
+        session = player()
+        (leg,) = wait_until(lambda: world.standby.pids() - before, SOON, "the session's backend")
+        session.do(f"SET statement_timeout = {int(LIMIT * 1000)}")
+        assert session.do("SELECT 1").ok
+        if inside:
+            session.begin()
+            assert session.do("UPDATE kept SET v = v + 1 WHERE id = 4", tag="UPDATE 1").ok
+        with world.standby.frozen_backend(leg):
+            slow = session.go(SLOW_ONES[statement])
+            wait_until(lambda: world.master.backends("state = 'active' AND query LIKE '%generate_series%'") == 1, SOON, "the master to be at it")
+            wait_until(lambda: world.master.backends("state = 'active'") == 0, SOON, "the master to give it up")
+        assert answer(slow).sqlstate == "57014"
+        wait_until(lambda: world.standby.backends("state = 'active'") == 0, SOON, "the standby to be stopped")
+        if inside:
+            session.rollback()
+        assert session.do("UPDATE kept SET v = v + 1 WHERE id = 5", tag="UPDATE 1").ok
+
+
 @pytest.mark.parametrize("statement", ("VACUUM kept", "SAVEPOINT a"))
 def test_a_statement_that_was_prepared_and_given_up_in_one_go(world, statement):
     """The names that the client prepared together with what took too long are known on both servers, those behind it on none."""

@@ -130,7 +130,7 @@ def smithy():
         yield of_mirror(mirror)
 
 
-@pytest.mark.full  # its statement_timeout of a second can hit a ROLLBACK on the master, which costs the standby
+@pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_sqlsmith(smithy, full, seed):
