@@ -267,8 +267,11 @@ std::uint64_t Session::master_ahead() const {
   return master > standby ? master - standby : 0;
 }
 
+/// 0 where the master has finished the unit, or given it up: a backend that cannot send cannot be cancelled
+/// either.
 std::uint64_t Session::standby_ahead() const {
   const std::uint64_t current = matcher_.units(Leg::standby);
+  if (current < master_units_) return 0;
   if (current < first_unit_ || current - first_unit_ >= units_.size()) return 0;
   const Unit& unit = units_[std::size_t(current - first_unit_)];
   return unit.standby_bytes > unit.master_bytes ? unit.standby_bytes - unit.master_bytes : 0;

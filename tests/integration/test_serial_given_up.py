@@ -171,6 +171,32 @@ def test_what_the_master_gives_up_before_the_standby_has_begun_it(world, protoco
         assert session.do("UPDATE kept SET v = v + 1 WHERE id = 5", tag="UPDATE 1").ok
 
 
+@pytest.mark.parametrize("inside", (False, True), ids=("autocommit", "in a block"))
+def test_what_the_master_gives_up_while_the_standby_waits_to_be_read(world, protocol, inside):
+    """The standby has sent as much more than the master as it may, and stands still: it is read to its end all the same."""
+    with players(world, protocol) as player:
+        before = [server.pids() for server in world.servers()]
+        session = player()
+        at_master, at_standby = [wait_until(lambda: server.pids() - had, SOON, "the session's backend").pop()
+                                 for server, had in zip(world.servers(), before)]
+        session.do(f"SET statement_timeout = {int(LIMIT * 1000)}")
+        assert session.do("SELECT 1").ok
+        if inside:
+            session.begin()
+        with world.standby.frozen_backend(at_standby):
+            sent = session.go("SELECT repeat('row', 300), generate_series(1, 100000000)")
+            wait_until(lambda: world.master.pids(f"pid = {at_master} AND state = 'active'"), SOON, "the master to have begun")
+            with world.master.frozen_backend(at_master):
+                os.kill(at_standby, signal.SIGCONT)
+                wait_until(lambda: world.standby.pids(f"pid = {at_standby} AND wait_event = 'ClientWrite'"), SOON, "the standby to wait")
+                late = f"pid = {at_master} AND query_start < clock_timestamp() - interval '{LIMIT} s'"
+                wait_until(lambda: world.master.pids(late), SOON, "the master's time to be over")
+        assert answer(sent).sqlstate == "57014"
+        wait_until(lambda: world.standby.backends("state = 'active'") == 0, SOON, "the standby to be stopped")
+        if inside:
+            session.rollback()
+
+
 @pytest.mark.parametrize("statement", ("VACUUM kept", "SAVEPOINT a"))
 def test_a_statement_that_was_prepared_and_given_up_in_one_go(world, statement):
     """The names that the client prepared together with what took too long are known on both servers, those behind it on none."""
