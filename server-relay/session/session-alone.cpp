@@ -1,5 +1,6 @@
 /// Discipline `serial`: units that run alone, since they may commit inside or cannot be repeated (hard points
-/// 15 to 19). The master runs them first; the standby gets what the master has answered.
+/// 15 to 19). The master runs them first; the standby gets what the master has answered. So it does of other
+/// units that a cancel could hit on the master alone.
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -62,6 +63,30 @@ void Session::begin_alone() {
 void Session::defer(ByteSpan run) {
   serial_->deferred.append(as_text(run));
   if (serial_->deferred.size() > kDeferredLimit) send_deferred();
+}
+
+/// What changes the state of session or transaction and waits for nobody. A cancel or the client's time limit
+/// can hit it on the master alone, and the standby must then not have done it: it waits for the master's
+/// answer.
+bool Session::goes_to_master_first(const UnitPlan& plan) const {
+  if (standby_state_ != StandbyState::live || plan.completeness != UnitPlan::Completeness::whole)
+    return false;
+  switch (plan.statement.kind) {
+    case StatementKind::session:
+      return true;
+    case StatementKind::savepoint:
+    case StatementKind::release:
+    case StatementKind::rollback:
+    case StatementKind::rollback_to:
+      return status_ != 'I';
+    case StatementKind::commit:
+      return status_ == 'E' ||
+             (status_ == 'T' && serial_->serializable);  // judged by the master (hard point 16)
+    case StatementKind::prepare_transaction:
+      return serial_->serializable;
+    default:
+      return false;
+  }
 }
 
 /// The standby gets what the master has answered; the rest of the unit goes on to be kept for it.

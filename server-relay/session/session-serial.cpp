@@ -1,9 +1,10 @@
 /// Discipline `serial`: what a unit needs before it may be sent (design page 2; hard points 14 to 26).
 ///
-///   plain    sent as it comes, to both: reads, settings, BEGIN, whatever fails anyway
+///   plain    sent as it comes: reads, BEGIN, whatever fails anyway, to both; settings and savepoints, to the
+///            master first
 ///   attempt  write: inside the gate, under a short lock_timeout and a savepoint or a block of the relay's
 ///            own; tried again where it met a lock (session-attempt.cpp)
-///   end      COMMIT and the like: through the gate's other class, to both at once
+///   end      through the gate's other class: COMMIT to both at once, what undoes to the master first
 ///   alone    what may commit inside or cannot be repeated: nobody else is inside; the standby gets it when
 ///            the master has finished
 #include "server-relay/session/session.h"
@@ -59,8 +60,8 @@ asio::awaitable<void> Session::serve_serial() {
         plan.statement = UnitStatement{.kind = StatementKind::opaque};
       }
       while (!ended() && phase_ == Phase::streaming && !may_start_unit()) co_await request_event_.wait();
-      // The standby's answer to what it was given instead is still to be forgiven, or it is still to be seen
-      // what it is given.
+      // What the standby is given of the last unit is not decided yet, or its answer to what it was given
+      // instead is still to be forgiven.
       if (serial_->forgiving || serial_->deferring) co_await settled();
       if (ended() || phase_ != Phase::streaming) co_return;
       serial_->admitting = true;
@@ -211,30 +212,6 @@ asio::awaitable<void> Session::admit_unit(UnitPlan& plan) {
     if (way == Way::end && goes_to_master_first(plan)) s.deferring = true;
   }
   s.admitted = true;
-}
-
-/// What changes the state of session or transaction and waits for nobody. A cancel or the client's time limit
-/// can hit it on the master alone, and the standby must then not have done it: it waits for the master's
-/// answer.
-bool Session::goes_to_master_first(const UnitPlan& plan) const {
-  if (standby_state_ != StandbyState::live || plan.completeness != UnitPlan::Completeness::whole)
-    return false;
-  switch (plan.statement.kind) {
-    case StatementKind::session:
-      return true;
-    case StatementKind::savepoint:
-    case StatementKind::release:
-    case StatementKind::rollback:
-    case StatementKind::rollback_to:
-      return status_ != 'I';
-    case StatementKind::commit:
-      return status_ == 'E' ||
-             (status_ == 'T' && serial_->serializable);  // judged by the master (hard point 16)
-    case StatementKind::prepare_transaction:
-      return serial_->serializable;
-    default:
-      return false;
-  }
 }
 
 /// What the plan says about the transaction that the unit begins, or runs in.

@@ -10,7 +10,7 @@
 ///   session-succession.cpp  the master is lost: the session goes on with the standby
 ///   session-serial.cpp    discipline serial: what a unit needs before it is sent
 ///   session-gate.cpp      in front of the gate, inside of it, and out again
-///   session-alone.cpp     and units that the master runs first, with nobody beside them
+///   session-alone.cpp     and units that the master runs first
 ///   session-attempt.cpp   and writes that are tried again where they met a lock
 ///   session-untried.cpp   writes that need no such try
 ///   session-lag.cpp       what the standby gets together with the unit behind it
@@ -147,7 +147,6 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   void leave_serial();
   asio::awaitable<void> serve_serial();
   bool waits_for_safe_snapshot() const;
-  bool goes_to_master_first(const UnitPlan& plan) const;
   bool fixes_snapshot() const;
   Way way_of(const UnitPlan& plan) const;
   asio::awaitable<void> admit_unit(UnitPlan& plan);
@@ -177,6 +176,7 @@ class Session final : public SessionBase, public CancelTarget, public std::enabl
   std::string_view statement_for_log() const;
 
   // session-alone.cpp
+  bool goes_to_master_first(const UnitPlan& plan) const;
   asio::awaitable<void> leave_aligned();
   bool may_spool(const UnitPlan& plan) const;
   bool has_spooled_enough() const;

@@ -60,8 +60,10 @@ def stuck_log(server):
 @contextlib.contextmanager
 def client_is_logged(server):
     server.sql(f"ALTER ROLE {USER} SET log_statement = 'all'")
-    yield
-    server.sql(f"ALTER ROLE {USER} RESET log_statement")
+    try:
+        yield
+    finally:
+        server.sql(f"ALTER ROLE {USER} RESET log_statement")
 
 
 @contextlib.contextmanager
